@@ -1,0 +1,79 @@
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+@cython.final
+cdef class Columns:
+    cdef int count
+    cdef readonly Py_ssize_t rows
+    cdef void** data            # NULL: the column is not asked for
+    cdef uint8_t** validity
+    cdef Py_ssize_t* validity_sizes
+    cdef int32_t** offsets      # of lists and texts
+    cdef list views
+    cdef Py_buffer* buffers
+    cdef int buffer_count
+
+    cdef void* address_of(self, object owner) except? NULL
+    cdef void clear(self) noexcept nogil
+
+
+# A row's value in a column. Null values are written as 0, so that equal tables are
+# equal octet for octet.
+
+cdef inline void set_null(
+    Columns columns, int column, Py_ssize_t row
+) noexcept nogil:
+    columns.validity[column][row >> 3] &= ~(<uint8_t>1 << (row & 7))
+
+
+cdef inline void put_u8(
+    Columns columns, int column, Py_ssize_t row, uint8_t value, bint known
+) noexcept nogil:
+    if columns.data[column] == NULL:
+        return
+    (<uint8_t*>columns.data[column])[row] = value if known else 0
+    if not known:
+        set_null(columns, column, row)
+
+
+cdef inline void put_u16(
+    Columns columns, int column, Py_ssize_t row, uint16_t value, bint known
+) noexcept nogil:
+    if columns.data[column] == NULL:
+        return
+    (<uint16_t*>columns.data[column])[row] = value if known else 0
+    if not known:
+        set_null(columns, column, row)
+
+
+cdef inline void put_u32(
+    Columns columns, int column, Py_ssize_t row, uint32_t value, bint known
+) noexcept nogil:
+    if columns.data[column] == NULL:
+        return
+    (<uint32_t*>columns.data[column])[row] = value if known else 0
+    if not known:
+        set_null(columns, column, row)
+
+
+cdef inline void put_u64(
+    Columns columns, int column, Py_ssize_t row, uint64_t value, bint known
+) noexcept nogil:
+    if columns.data[column] == NULL:
+        return
+    (<uint64_t*>columns.data[column])[row] = value if known else 0
+    if not known:
+        set_null(columns, column, row)
+
+
+cdef inline void put_bit(
+    Columns columns, int column, Py_ssize_t row, bint value, bint known
+) noexcept nogil:
+    cdef uint8_t* octet = <uint8_t*>columns.data[column] + (row >> 3)
+    cdef uint8_t bit = <uint8_t>1 << (row & 7)
+    if columns.data[column] == NULL:
+        return
+    octet[0] = octet[0] | bit if value and known else octet[0] & ~bit
+    if not known:
+        set_null(columns, column, row)

@@ -1,0 +1,122 @@
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from analyzer._cext.addresses cimport AddressTable
+from cext.packet cimport Packet
+from cext.record cimport FlowCold, FlowHot, FlowRecord, FlowTail
+
+
+cdef struct TunnelEntry:
+    uint32_t numbers[2]         # of its ends' addresses, the smaller address first
+    uint32_t vni
+    uint8_t kind
+    uint8_t has_vni
+
+
+cdef struct TunnelSlot:
+    uint64_t key                # odd hash of a tunnel, 0: empty
+    uint32_t number             # of the tunnel, from 1
+
+
+cdef struct FragmentEntry:
+    uint64_t datagram           # hash of what its fragments share
+    int64_t time
+    uint16_t src_port
+    uint16_t dst_port
+
+
+cdef struct SightingEntry:
+    uint64_t packet             # hash of what two copies of it share
+    int64_t time
+
+
+cdef struct Lookup:
+    uint32_t ends[2]
+    uint16_t ports[2]
+    uint32_t tunnel
+    uint16_t point
+    uint8_t protocol
+    uint8_t ip_version
+    uint32_t hash               # odd; the upper half of an index slot
+    uint8_t side                # which end sent the packet
+    uint8_t outer_swapped
+    const Packet* packet
+
+
+cdef struct Sample:
+    FlowHot* hot
+    FlowCold* cold
+    FlowTail* tail
+    uint64_t id
+    uint32_t time
+    uint32_t side
+
+
+@cython.final
+cdef class FlowTable:
+    cdef AddressTable addresses
+    cdef FlowHot** hot          # segments of SEGMENT_SIZE records
+    cdef FlowCold** cold
+    cdef FlowTail** tails
+    cdef uint32_t segments
+    cdef uint32_t used          # records ever begun; those freed are chained
+    cdef uint32_t free_record   # number plus one of the first freed one, 0: none
+    cdef uint32_t live
+    cdef bint shuffled          # a freed record was used again
+    cdef uint64_t* index
+    cdef uint32_t slots
+    cdef uint32_t taken         # slots that are not empty
+    cdef uint64_t seeds[3]
+    cdef TunnelEntry* tunnels
+    cdef uint32_t tunnel_count
+    cdef uint32_t tunnel_capacity
+    cdef TunnelSlot* tunnel_slots
+    cdef FragmentEntry* fragments
+    cdef SightingEntry* sightings
+    cdef int64_t idle_timeout
+    cdef int64_t closed_timeout
+    cdef int64_t active_timeout
+    cdef int64_t now            # latest time in this capture
+    cdef int64_t swept          # when the last sweep began
+    cdef uint32_t sweep_at      # record that the sweep goes on with
+    cdef uint32_t sweep_end     # one past its last, 0: no sweep under way
+    cdef uint64_t packets       # of this capture
+    cdef FlowRecord* ended      # rows that wait to be taken
+    cdef size_t ended_count
+    cdef size_t ended_capacity
+    cdef uint32_t* order        # records in order of their first frame, if shuffled
+    cdef uint32_t written       # records of the last capture already written
+    cdef uint64_t row           # number of the next row
+    cdef uint8_t seen_protocols[256]  # 1: there is a row of this protocol
+    cdef bint out_of_memory
+
+    cdef void add(self, const Packet* packets, int count) noexcept nogil
+    cdef void add_some(self, const Packet* packets, int count) noexcept nogil
+    cdef void prefetch_record(self, const Lookup* key) noexcept nogil
+    cdef bint describe(self, const Packet* packet, Lookup* key) noexcept nogil
+    cdef uint32_t hash_of(self, const Lookup* key) noexcept nogil
+    cdef uint32_t tunnel_of(
+        self, const Packet* packet, uint8_t* swapped
+    ) noexcept nogil
+    cdef bint grow_tunnels(self) noexcept nogil
+    cdef uint32_t find(self, const Lookup* key, uint32_t* slot) noexcept nogil
+    cdef uint32_t begin(
+        self, const Lookup* key, uint32_t slot, int originator
+    ) noexcept nogil
+    cdef bint grow_index(self) noexcept nogil
+    cdef bint add_segment(self) noexcept nogil
+    cdef uint32_t place_of(self, uint32_t hash, uint32_t record) noexcept nogil
+    cdef bint expired(self, const FlowHot* flow, int64_t time) noexcept nogil
+    cdef void account(
+        self, const Lookup* key, Sample* samples, int* samples_put_off
+    ) noexcept nogil
+    cdef bint seen_elsewhere(self, const Lookup* key) noexcept nogil
+    cdef void join_fragment(
+        self, const Packet* packet, uint16_t* src_port, uint16_t* dst_port,
+        const Lookup* key
+    ) noexcept nogil
+    cdef void count_icmp_error(self, const Packet* packet) noexcept nogil
+    cdef void sweep(self) noexcept nogil
+    cdef void end_record(self, uint32_t record) noexcept nogil
+    cdef bint keep_ended(self, uint32_t record) noexcept nogil
+    cdef bint sort_records(self) noexcept nogil

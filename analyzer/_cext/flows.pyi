@@ -1,0 +1,33 @@
+from typing import ClassVar
+
+from typing_extensions import Buffer
+
+from analyzer._cext.addresses import AddressTable
+from analyzer._cext.columns import Columns
+
+class FlowTable:
+    column_count: ClassVar[int]
+    record_size: ClassVar[int]
+    def __init__(
+        self, addresses: AddressTable, idle_timeout: int, active_timeout: int
+    ) -> None: ...
+    def begin_capture(self) -> None: ...
+    def end_capture(self) -> None: ...
+    def retire(self, most: int) -> bool: ...
+    def take_ended(self) -> bytes: ...
+    @property
+    def ended_rows(self) -> int: ...
+    @property
+    def protocols(self) -> list[int]: ...
+    def number_addresses(self) -> None: ...
+    def write(
+        self, columns: Columns, captures: Buffer, points: Buffer, protocols: Buffer
+    ) -> int: ...
+    def write_taken(
+        self,
+        records: Buffer,
+        columns: Columns,
+        captures: Buffer,
+        points: Buffer,
+        protocols: Buffer,
+    ) -> int: ...

@@ -1,0 +1,60 @@
+cimport cython
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from cext.frame cimport Frame
+
+
+cdef struct InterfaceState:
+    uint32_t link_type
+    uint32_t snapshot_length
+    uint64_t ticks_per_second   # 0: the resolution is a power of two
+    uint32_t shift              # ticks per second = 2 ** shift
+    int64_t offset              # seconds to add (if_tsoffset)
+
+
+@cython.final
+cdef class FrameReader:
+    cdef uint8_t* buffer
+    cdef size_t capacity
+    cdef size_t start           # first octet not yet consumed
+    cdef size_t end             # one past the last octet read
+    cdef size_t needed          # octets that the current block asks for
+    cdef uint64_t skip          # octets of a long block still to pass over
+    cdef uint64_t consumed      # octets of the capture before `start`
+    cdef int file_format
+    cdef bint swapped           # not in the byte order of this machine
+    cdef bint nanoseconds
+    cdef bint stopped
+    cdef bint out_of_memory
+    cdef InterfaceState* states
+    cdef uint32_t interface_count
+    cdef uint32_t interface_capacity
+    cdef uint32_t section_base  # index of the section's first interface
+    cdef uint32_t sections
+    cdef int problem            # of the last damage seen in compiled code
+    cdef uint64_t problem_value
+    cdef readonly uint64_t frames
+    cdef list details           # per interface: name, received, dropped
+    cdef list damage_list
+
+    cdef int next(self, Frame* frames, int room) noexcept nogil
+    cdef int next_pcap(self, Frame* frames, int room) noexcept nogil
+    cdef int next_pcapng(self, Frame* frames, int room) noexcept nogil
+    cdef void read_file_header(self) noexcept nogil
+    cdef bint fill_frame(
+        self, Frame* frame, const uint8_t* body, uint32_t length, uint32_t kind
+    ) noexcept nogil
+    cdef void section_header(self, const uint8_t* body, uint32_t length) noexcept nogil
+    cdef int add_interface(
+        self, uint32_t link_type, uint32_t snapshot_length
+    ) noexcept nogil
+    cdef void describe_interface(
+        self, const uint8_t* body, uint32_t length
+    ) noexcept nogil
+    cdef void interface_statistics(
+        self, const uint8_t* body, uint32_t length
+    ) noexcept nogil
+    cdef void damage(self, int problem, uint64_t value, bint stop) noexcept nogil
+    cdef uint16_t u16(self, const void* octets) noexcept nogil
+    cdef uint32_t u32(self, const void* octets) noexcept nogil
+    cdef uint64_t u64(self, const void* octets) noexcept nogil

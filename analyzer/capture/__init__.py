@@ -1,0 +1,240 @@
+"""Capture files and streams: where octets come from, and what was read of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer._cext.frames import FrameReader
+from analyzer.capture.compressed import (
+    LONGEST_MAGIC,
+    DamagedStreamError,
+    OctetSource,
+    PeekedSource,
+    compression_of,
+    decompressed,
+)
+from analyzer.capture.observation import capture_stem
+from analyzer.tables.captures import CaptureSummary, Damage, Interface
+from analyzer.errors import CaptureError, UnknownFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = [
+    "Capture",
+    "CaptureSummary",
+    "Damage",
+    "Interface",
+    "capture_stem",
+    "check_readable",
+]
+
+#: Octets read at a time: what the second-level cache holds beside the flow table.
+CHUNK_SIZE = 256 * 1024
+
+STANDARD_INPUT = "-"
+
+
+def check_readable(path: str | Path) -> None:
+    """Refuse a path that cannot be a capture, before anything else is read.
+
+    Raises
+    ------
+    CaptureError
+        If there is no such file, or it is a directory.
+    """
+    if os.fspath(path) == STANDARD_INPUT:
+        return
+    if not Path(path).exists():
+        raise CaptureError(
+            f"{path}: no such file", hint="check the path of the capture"
+        )
+    if Path(path).is_dir():
+        raise CaptureError(
+            f"{path}: is a directory, not a capture",
+            hint="name the captures in it, or let `analyze flows` find them",
+        )
+
+
+class Capture:
+    """One capture that is read once, from its first octet to its last.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, or ``-`` for standard input.
+    name : str, optional
+        What the tables call it; the file's name if not given.
+
+    Attributes
+    ----------
+    reader : FrameReader
+        Holds the octets read last, and what the capture says of itself.
+    """
+
+    def __init__(self, path: str | Path, name: str | None = None) -> None:
+        self.path = os.fspath(path)
+        self.is_stream = self.path == STANDARD_INPUT
+        self.name = name or ("stdin" if self.is_stream else Path(path).name)
+        self.reader = FrameReader()
+        self.size: int | None = None
+        self.compression: str | None = None
+        self._octets_read = 0
+        self._stream_damage: list[Damage] = []
+        self._source = self._open()
+
+    @property
+    def stem(self) -> str:
+        """The name without the endings of formats and compressions."""
+        return capture_stem(self.name)
+
+    def chunks(
+        self,
+        *,
+        chunk_size: int = CHUNK_SIZE,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[None]:
+        """Fill the reader's buffer, again and again until the capture ends.
+
+        Parameters
+        ----------
+        chunk_size : int
+            Octets to read at a time; the tables do not depend on it.
+        progress : callable, optional
+            Told how many octets of the file have been read since it was told last.
+
+        Raises
+        ------
+        UnknownFormatError
+            If the octets are not a capture.
+        """
+        reader = self.reader
+        told = 0
+        try:
+            while not reader.done:
+                try:
+                    count = self._source.readinto(reader.space(chunk_size))
+                except DamagedStreamError as error:
+                    self._note_stream_damage(error)
+                    break
+                if not count:
+                    break
+                reader.filled(count)
+                yield
+                if progress is not None:
+                    progress(self._octets_read - told)
+                    told = self._octets_read
+            reader.finish()
+            yield   # what the end of the capture completes
+        finally:
+            self._source.close()
+        if reader.format in {None, "unknown"}:
+            raise self._format_error()
+
+    def summary(self) -> CaptureSummary:
+        """Say what the capture is; the decoder knows what was in it."""
+        return CaptureSummary(
+            path=self.path,
+            name=self.name,
+            size=self.size,
+            format=self.reader.format or "unknown",
+            compression=self.compression,
+            interfaces=[Interface(*values) for values in self.reader.interfaces],
+            damage=[
+                *(Damage(*values) for values in self.reader.damages),
+                *self._stream_damage,
+            ],
+        )
+
+    def _open(self) -> OctetSource:
+        if self.is_stream:
+            file = os.fdopen(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+        else:
+            check_readable(self.path)
+            try:
+                file = Path(self.path).open("rb", buffering=0)
+            except OSError as error:
+                raise CaptureError(
+                    f"{self.path}: cannot be opened ({error.strerror})",
+                    hint="captures made by root may need sudo or chmod to be read",
+                ) from error
+            self.size = os.fstat(file.fileno()).st_size or None
+        source = _CountedSource(file, self)
+        first = bytearray()
+        while len(first) < LONGEST_MAGIC:
+            wanted = bytearray(LONGEST_MAGIC - len(first))
+            try:
+                count = source.readinto(memoryview(wanted))
+            except OSError as error:
+                raise CaptureError(
+                    f"{self.path}: cannot be read ({error.strerror})"
+                ) from error
+            if not count:
+                break
+            first += wanted[:count]
+        if not first:
+            raise UnknownFormatError(
+                f"{self.path}: is empty",
+                hint="tcpdump writes the file header at once: was it started?",
+            )
+        self._first = bytes(first)
+        peeked = PeekedSource(self._first, source)
+        self.compression = compression_of(self._first)
+        if self.compression is None:
+            return peeked
+        return decompressed(peeked, self.compression)
+
+    def count_octets(self, count: int) -> None:
+        """Note that octets of the file were read."""
+        self._octets_read += count
+
+    def _note_stream_damage(self, error: DamagedStreamError) -> None:
+        self._stream_damage.append(
+            Damage(
+                f"the {self.compression} stream breaks off ({error})",
+                self.reader.offset,
+                self.reader.frames,
+            )
+        )
+
+    def _format_error(self) -> UnknownFormatError:
+        if self._stream_damage:
+            return UnknownFormatError(
+                f"{self.path}: {self._stream_damage[0].reason}",
+                hint=f"test the file with the {self.compression} program",
+            )
+        if self.compression is not None:
+            return UnknownFormatError(
+                f"{self.path}: no pcap or pcapng file inside the {self.compression} "
+                "stream",
+                hint="an archive (tar) must be unpacked first",
+            )
+        if self.reader.cut_in_header:
+            return UnknownFormatError(
+                f"{self.path}: ends inside the file header of a pcap file",
+                hint="was the disk full, or tcpdump stopped before its first packet?",
+            )
+        return UnknownFormatError(
+            f"{self.path}: not a pcap or pcapng file "
+            f"(starts with {self._first[:4].hex(' ')})",
+            hint="captures are what `tcpdump -w FILE` writes",
+        )
+
+
+class _CountedSource:
+    """A file that tells its capture how much was read of it."""
+
+    def __init__(self, file: OctetSource, capture: Capture) -> None:
+        self._file = file
+        self._capture = capture
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        count = self._file.readinto(buffer)
+        self._capture.count_octets(count or 0)
+        return count
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,155 @@
+"""Captures that were compressed, told by their first octets and read as plain ones."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import zlib
+from typing import TYPE_CHECKING, Protocol, cast
+
+from analyzer.errors import CaptureError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import IO
+
+#: First octets of each format: RFC 1952, RFC 8878, LZ4 frame format, XZ file format.
+MAGICS = {
+    "gzip": b"\x1f\x8b",
+    "zstd": b"\x28\xb5\x2f\xfd",
+    "lz4": b"\x04\x22\x4d\x18",
+    "xz": b"\xfd7zXZ\x00",
+}
+LONGEST_MAGIC = max(map(len, MAGICS.values()))
+
+
+class OctetSource(Protocol):
+    """What captures are read from."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Read into a buffer; the number of octets, 0 at the end."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class PeekedSource:
+    """A source whose first octets were looked at already.
+
+    Parameters
+    ----------
+    first : bytes
+        What was read.
+    source : OctetSource
+        Gives all that follows.
+    """
+
+    def __init__(self, first: bytes, source: OctetSource) -> None:
+        self._first = memoryview(first)
+        self._source = source
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Read the octets that were looked at, then those of the source."""
+        if not self._first:
+            return self._source.readinto(buffer)
+        count = min(len(buffer), len(self._first))
+        buffer[:count] = self._first[:count]
+        self._first = self._first[count:]
+        return count
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as a file does, for the decompressors."""
+        buffer = bytearray(size if size > 0 else io.DEFAULT_BUFFER_SIZE)
+        count = self.readinto(memoryview(buffer)) or 0
+        return bytes(buffer[:count])
+
+    def readable(self) -> bool:
+        """Answer that it is a source."""
+        return True
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._source.close()
+
+
+class DamagedStreamError(CaptureError):
+    """A compressed capture that breaks off or does not keep to its format."""
+
+
+class DecompressingSource:
+    """A decompressor whose failures are ours.
+
+    Parameters
+    ----------
+    source : OctetSource
+        The library's reader.
+    compressed : OctetSource
+        What it reads from.
+    """
+
+    def __init__(self, source: OctetSource, compressed: OctetSource) -> None:
+        self._source = source
+        self._compressed = compressed
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Read decompressed octets."""
+        try:
+            return self._source.readinto(buffer)
+        except (EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
+            raise DamagedStreamError(str(error)) from error
+        except Exception as error:
+            # zstandard and isal have errors of their own, known once imported.
+            if type(error).__module__.partition(".")[0] in {"zstandard", "isal"}:
+                raise DamagedStreamError(str(error)) from error
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._source.close()
+        self._compressed.close()
+
+
+def compression_of(first: bytes) -> str | None:
+    """Tell a compression format by a file's first octets, None if there is none."""
+    for name, magic in MAGICS.items():
+        if first.startswith(magic):
+            return name
+    return None
+
+
+def decompressed(source: PeekedSource, compression: str) -> OctetSource:
+    """Read a compressed source as a plain one."""
+    return DecompressingSource(_OPENERS[compression](source), source)
+
+
+def _gzip(source: PeekedSource) -> OctetSource:
+    from isal import igzip
+
+    open_gzip: Callable[..., OctetSource] = igzip.IGzipFile
+    return open_gzip(fileobj=source, mode="rb")
+
+
+def _zstd(source: PeekedSource) -> OctetSource:
+    import zstandard
+
+    return zstandard.ZstdDecompressor().stream_reader(
+        cast("IO[bytes]", source), read_across_frames=True
+    )
+
+
+def _lz4(source: PeekedSource) -> OctetSource:
+    import lz4.frame
+
+    return cast("OctetSource", lz4.frame.open(source, mode="rb"))
+
+
+def _xz(source: PeekedSource) -> OctetSource:
+    return lzma.LZMAFile(cast("IO[bytes]", source), "rb")
+
+
+_OPENERS: dict[str, Callable[[PeekedSource], OctetSource]] = {
+    "gzip": _gzip,
+    "zstd": _zstd,
+    "lz4": _lz4,
+    "xz": _xz,
+}

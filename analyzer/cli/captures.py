@@ -1,0 +1,123 @@
+"""Find the captures that a command line names: files, directories, globs."""
+
+from __future__ import annotations
+
+import glob
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer.errors import CaptureError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+STDIN = Path("-")
+
+#: pcap in microseconds and nanoseconds, in both byte orders; pcapng's section header.
+_MAGICS = {
+    bytes.fromhex(magic)
+    for magic in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "0a0d0d0a")
+}
+
+
+def find_captures(arguments: Iterable[str]) -> tuple[Path, ...]:
+    """Find the captures that were named, each once, in the order of the arguments.
+
+    Parameters
+    ----------
+    arguments : iterable of str
+        Files, ``-``, directories (their captures, sorted by name) and globs.
+    """
+    found = [path for argument in arguments for path in _expand(argument)]
+    return tuple(dict.fromkeys(found))
+
+
+def _expand(argument: str) -> Iterator[Path]:
+    path = Path(argument)
+    if path == STDIN:
+        if sys.stdin.isatty():
+            raise CaptureError(
+                "standard input is a terminal, not a capture",
+                hint="pipe one in: tcpdump -i any -w - | analyze flows -",
+            )
+        yield STDIN
+    elif path.is_dir():
+        yield from _captures_in(path)
+    elif path.exists():
+        yield path
+    elif glob.has_magic(argument):
+        matches = sorted(glob.glob(argument))  # noqa: PTH207 (the shell's rules)
+        if not matches:
+            raise CaptureError(
+                f"{argument}: no file matches this pattern",
+                hint="check the spelling; directories can be named as such",
+            )
+        for match in matches:
+            yield from _expand(match)
+    else:
+        raise CaptureError(f"{argument}: no such file or directory", hint=_like(path))
+
+
+def _like(path: Path) -> str:
+    """Suggest a file of a similar name."""
+    if not path.parent.is_dir():
+        return f"there is no directory {path.parent}"
+    from difflib import get_close_matches
+
+    names = [each.name for each in path.parent.iterdir()]
+    like = get_close_matches(path.name, names, n=1)
+    if like:
+        return f"did you mean {path.parent / like[0]}?"
+    return f"the current directory is {Path.cwd()}"
+
+
+def _captures_in(directory: Path) -> Sequence[Path]:
+    files = sorted(path for path in directory.iterdir() if path.is_file())
+    captures = [path for path in files if _is_capture(path)]
+    if not captures:
+        raise CaptureError(
+            f"{directory}: no captures in this directory"
+            f" (looked at the first octets of {len(files)} files)",
+            hint="directories inside it are not searched; name them",
+        )
+    return captures
+
+
+def _is_capture(path: Path) -> bool:
+    """Tell a capture, compressed or not, by its first octets."""
+    from analyzer.capture.compressed import (
+        LONGEST_MAGIC,
+        DamagedStream,
+        PeekedSource,
+        compression_of,
+        decompressed,
+    )
+
+    with path.open("rb") as file:
+        first = file.read(LONGEST_MAGIC)
+        compression = compression_of(first)
+        if compression is None:
+            return first[:4] in _MAGICS
+        source = decompressed(PeekedSource(first, file), compression)
+        magic = bytearray(4)
+        try:
+            source.readinto(memoryview(magic))
+        except DamagedStream:
+            return False
+        finally:
+            source.close()
+        return bytes(magic) in _MAGICS
+
+
+def tables_directory(captures: Sequence[Path]) -> Path:
+    """Name the directory for the tables of some captures.
+
+    ``X.tables`` for one capture ``X.pcap.gz``, ``capture.tables`` for several or for
+    standard input; always in the current directory.
+    """
+    if len(captures) != 1 or captures[0] == STDIN:
+        return Path("capture.tables")
+    from analyzer.capture.observation import capture_stem
+
+    return Path(capture_stem(captures[0].name) + ".tables")

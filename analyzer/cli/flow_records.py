@@ -1,0 +1,108 @@
+"""Print all columns of flows, and the names of their addresses, as JSON or CSV."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.cli.output import write_text
+from analyzer.tables.schema import FLOWS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+
+    from analyzer.cli.names import Names
+
+_ROWS_AT_A_TIME = 65_536
+#: From this column on, what NAT leaves alone: of use for correlation only.
+_FIRST_FINGERPRINT = "originator_syn_tsval"
+
+
+def print_records(
+    flows: pl.LazyFrame, names: Names, format_name: str, number: int | None
+) -> None:
+    """Print one record for each flow.
+
+    Parameters
+    ----------
+    flows : pl.LazyFrame
+        The flows table.
+    names : Names
+    format_name : {'json', 'csv'}
+    number : int, optional
+        Only so many, those with the most octets on the wire; all by default.
+
+    Notes
+    -----
+    Times are ISO 8601 with nanoseconds, durations are seconds. The columns that serve
+    correlation alone stay in the table.
+    """
+    if number is not None:
+        flows = flows.top_k(number, by="wire_bytes").sort(
+            "wire_bytes", "flow_id", descending=[True, False]
+        )
+    with_names = _naming(flows, names)
+    first = 0
+    while True:
+        some = flows.slice(first, _ROWS_AT_A_TIME)
+        records = with_names(_in_text(some)).collect()
+        if format_name == "csv":
+            write_text(records.write_csv(include_header=first == 0))
+        else:
+            write_text(records.write_ndjson())
+        if len(records) < _ROWS_AT_A_TIME:
+            return
+        first += _ROWS_AT_A_TIME
+
+
+def _in_text(flows: pl.LazyFrame) -> pl.LazyFrame:
+    """Take the columns for people and programs, in types that JSON and CSV have."""
+    import polars as pl
+
+    names = [column.name for column in FLOWS]
+    shown = FLOWS[: names.index(_FIRST_FINGERPRINT)]
+    in_text = {
+        "time": lambda column: column.dt.strftime("%Y-%m-%dT%H:%M:%S%.9fZ"),
+        "duration": lambda column: column.dt.total_nanoseconds() / 1e9,
+        "address": lambda column: column.cast(pl.String),
+        "name": lambda column: column.cast(pl.String),
+    }
+    return flows.select(
+        in_text.get(column.kind, lambda column: column)(pl.col(column.name))
+        for column in shown
+    )
+
+
+def _naming(
+    flows: pl.LazyFrame, names: Names
+) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
+    """Look up each address once and return what adds the names to flows."""
+    import polars as pl
+
+    addresses = {
+        address
+        for side in ("originator_ip", "responder_ip")
+        for address in flows.select(side).unique().collect()[side]
+        if address is not None
+    }
+    owners = {address: names.of(address) for address in addresses}
+    services = names.services()
+    nodes = {address: names.node(address) for address in addresses}
+
+    def with_names(records: pl.LazyFrame) -> pl.LazyFrame:
+        return records.with_columns(
+            pl.col(f"{side}_ip")
+            .replace_strict(mapping, default=None, return_dtype=pl.String)
+            .alias(f"{side}_{what}")
+            for what, mapping in (("name", owners), ("node", nodes))
+            for side in ("originator", "responder")
+        ).join(
+            services,
+            left_on=["responder_ip", "responder_port", "protocol"],
+            right_on=["address", "port", "protocol"],
+            how="left",
+            maintain_order="left",
+        )
+
+    return with_names

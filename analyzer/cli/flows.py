@@ -1,0 +1,155 @@
+"""``analyze flows``: captures in, tables of flows out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.cli.captures import tables_directory
+from analyzer.cli.format import printable
+from analyzer.cli.options import capture_options, cluster_option, duration
+from analyzer.cli.output import Output, output_options
+
+if TYPE_CHECKING:
+    from analyzer.cli.names import Names
+    from analyzer.cli.options import Points
+    from analyzer.cluster import Cluster
+    from analyzer.tables import Tables
+
+_TOP = 10
+
+
+@click.command()
+@cluster_option
+@click.option(
+    "-o",
+    "--output",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write the tables into this directory (default: CAPTURE.tables here).",
+)
+@click.option("--packets", is_flag=True, help="Write a table of all packets, too.")
+@click.option("--parquet", is_flag=True, help="Write Parquet instead of Arrow files.")
+@click.option(
+    "--filter",
+    "condition",
+    metavar="EXPR",
+    help="Keep only flows for which this SQL condition over their columns holds.",
+)
+@click.option(
+    "--idle-timeout",
+    metavar="SECONDS",
+    type=duration,
+    default="5m",
+    show_default=True,
+    help="End a flow after so long without a packet (30, 30s, 5m, 1h).",
+)
+@click.option(
+    "--active-timeout",
+    metavar="SECONDS",
+    type=duration,
+    help="End a flow after so long even if packets keep coming (default: never).",
+)
+@capture_options
+@click.option(
+    "--strict", is_flag=True, help="Exit with status 1 if a capture is damaged."
+)
+@click.option(
+    "--top",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help=f"Print only the N largest flows (default: {_TOP} in a table, else all).",
+)
+@output_options
+def flows(
+    captures: tuple[Path, ...],
+    points: Points,
+    vxlan_ports: tuple[int, ...],
+    cluster: Cluster | None,
+    directory: Path | None,
+    packets: bool,
+    parquet: bool,
+    condition: str | None,
+    idle_timeout: float,
+    active_timeout: float | None,
+    strict: bool,
+    top: int | None,
+    output: Output,
+) -> None:
+    """Turn captures into tables of flows.
+
+    CAPTURE is a file (pcap or pcapng, also compressed), a directory of them, a glob,
+    or - for standard input. Writes a directory of Arrow tables, which polars, pyarrow,
+    pandas and duckdb open, and prints what was read and the largest flows. JSON and
+    CSV have every flow; times are ISO 8601, durations seconds.
+
+    \b
+    Examples:
+      analyze flows captures/conformance/tcpdump_vxlan.pcap
+      analyze flows captures/cluster/nodeport/k8s-master.ens18.pcap.gz \\
+        --cluster captures/cluster/nodeport/cluster
+      analyze flows captures/cluster/nodeport -o nodeport.tables --top 20
+      analyze flows captures/conformance/zeek_wikipedia.pcap \\
+        --filter "protocol = 'tcp' and responder_port = 80" --json
+      tcpdump -i any -w - | analyze flows -
+    """
+    from analyzer.cli.names import Names
+    from analyzer.cli.progress import progress_bar
+    from analyzer.cli.trouble import refuse_damage, warn_of_trouble
+    from analyzer.pipeline import write_tables
+
+    directory = directory or tables_directory(captures)
+    with progress_bar("reading") as progress:
+        tables = write_tables(
+            captures,
+            directory,
+            cluster=cluster,
+            points=points,
+            vxlan_ports=vxlan_ports,
+            idle_timeout=idle_timeout,
+            active_timeout=active_timeout,
+            packets=packets,
+            parquet=parquet,
+            filter=condition,
+            progress=progress,
+        )
+    warn_of_trouble(tables.captures)
+    _show(tables, directory, Names(cluster), output, top)
+    if strict:
+        refuse_damage(tables.captures)
+
+
+def _show(
+    tables: Tables, directory: Path, names: Names, output: Output, top: int | None
+) -> None:
+    if not output.is_for_people:
+        from analyzer.cli.flow_records import print_records
+
+        print_records(tables.flows, names, output.format, top)
+        click.echo(f"analyze: tables are in {printable(str(directory))}", err=True)
+        return
+    from analyzer.cli.flow_table import print_counts, print_flows
+    from analyzer.cli.summary import print_captures
+    from analyzer.cli.top import top_flows
+
+    path = tables.path("flows")
+    found = top_flows(path, _TOP if top is None else top)
+    print_captures(tables.captures, output)
+    click.echo()
+    print_counts(found)
+    print_flows(found, names, output)
+    click.echo()
+    click.echo(f"Tables are in {printable(str(directory))}; to go on:")
+    click.echo(f"  {_next_command(path)}")
+
+
+def _next_command(path: Path) -> str:
+    """Give a command that opens a table, as a shell takes it."""
+    read = "read_parquet" if path.suffix == ".parquet" else "read_ipc"
+    program = f"import polars as pl; print(pl.{read}({json.dumps(str(path))}))"
+    return f"python3 -c {shlex.quote(program)}"

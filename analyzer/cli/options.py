@@ -1,0 +1,128 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from analyzer.cli.captures import find_captures
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from analyzer.cluster import Cluster
+
+#: Observation points by the path of their capture.
+Points = dict["str | os.PathLike[str]", str]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(text: str) -> float:
+    """Read a duration, as seconds: ``30``, ``30s``, ``500ms``, ``5m``, ``1.5h``."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|h|d)?", text.strip())
+    seconds = float(match[1]) * _SECONDS[match[2] or "s"] if match else 0.0
+    if not seconds:
+        raise click.BadParameter(f"{text!r} is not a duration like 30, 30s, 5m or 1h")
+    return seconds
+
+
+def _point(text: str) -> tuple[str, Path]:
+    """Split ``NODE/IFACE=FILE`` at its first equals sign: files may have more."""
+    point, equals, file = text.partition("=")
+    if not (point and equals and file):
+        raise click.BadParameter(f"{text!r} is not of the form NODE/IFACE=FILE")
+    return point, Path(file)
+
+
+def _find(_: click.Context, __: click.Parameter, value: tuple[str, ...]) -> Any:
+    return find_captures(value)
+
+
+captures_argument = click.argument(
+    "captures",
+    metavar="CAPTURE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(allow_dash=True),
+    callback=_find,
+)
+
+
+def capture_options(command: _Command) -> _Command:
+    """Add CAPTURE... and how to read them.
+
+    The command takes ``captures`` (paths), ``points`` (path -> observation point) and
+    ``vxlan_ports``.
+    """
+
+    @captures_argument
+    @click.option(
+        "--point",
+        "named_points",
+        metavar="NODE/IFACE=FILE",
+        type=_point,
+        multiple=True,
+        help="Say where a capture was taken, if its name does not. Repeatable.",
+    )
+    @click.option(
+        "--vxlan-port",
+        "vxlan_ports",
+        metavar="N",
+        type=click.IntRange(1, 65535),
+        multiple=True,
+        help="Decode VXLAN on this UDP port, too (4789 always). Repeatable.",
+    )
+    @functools.wraps(command)
+    def with_captures(
+        *args: Any,
+        captures: tuple[Path, ...],
+        named_points: tuple[tuple[str, Path], ...],
+        **kwargs: Any,
+    ) -> Any:
+        points = _points_of(captures, named_points)
+        return command(*args, captures=captures, points=points, **kwargs)
+
+    return cast("_Command", with_captures)
+
+
+def _points_of(
+    captures: tuple[Path, ...], named_points: Iterable[tuple[str, Path]]
+) -> Points:
+    points: Points = {}
+    for point, file in named_points:
+        if file not in captures:
+            raise click.BadParameter(
+                f"{file} is not one of the captures", param_hint="'--point'"
+            )
+        points[file] = point
+    return points
+
+
+def _load(
+    _: click.Context, __: click.Parameter, value: tuple[Path, ...]
+) -> Cluster | None:
+    if not value:
+        return None
+    from analyzer.cluster import Cluster
+
+    return Cluster.load(value)
+
+
+cluster_option = click.option(
+    "--cluster",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    callback=_load,
+    help="Take names from this cluster state: a file or directory with the output of"
+    " kubectl, ip, iptables-save, conntrack. Repeatable.",
+)

@@ -1,0 +1,66 @@
+"""What one part of a file says, before it is brought together with the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from analyzer.cluster.model import Remark, Source
+
+if TYPE_CHECKING:
+    from analyzer.cluster.model import Endpoint, Interface, Node, Pod, Service
+
+#: In the place of a namespace that the text does not tell.
+UNTOLD = ""
+
+
+@dataclass(slots=True)
+class Found:
+    """The objects of one part of a file.
+
+    Parameters
+    ----------
+    path, line, kind, used
+        As in :class:`analyzer.cluster.model.Source`.
+    structured : bool
+        Whether it came as JSON or YAML, which tell more than text and tell it exactly.
+    host : str, optional
+        The host on which the command ran, if a shell prompt says so.
+    complete : set of (str, str)
+        Services, by namespace and name, all of whose endpoints are in ``endpoints``.
+    others : int
+        Objects that were recognised and of which nothing is kept.
+    """
+
+    path: str
+    line: int
+    kind: str
+    used: bool = True
+    structured: bool = False
+    host: str | None = None
+    nodes: list[Node] = field(default_factory=list)
+    pods: list[Pod] = field(default_factory=list)
+    services: list[Service] = field(default_factory=list)
+    endpoints: list[Endpoint] = field(default_factory=list)
+    interfaces: list[Interface] = field(default_factory=list)
+    complete: set[tuple[str, str]] = field(default_factory=set)
+    others: int = 0
+    remarks: list[Remark] = field(default_factory=list)
+
+    def remark(self, line: int, text: str, reason: str, lines: int = 1) -> None:
+        """Keep something that was not understood."""
+        self.remarks.append(Remark(line, text, reason, lines))
+
+    def source(self) -> Source:
+        """Say what came of this part."""
+        objects = (
+            len(self.nodes)
+            + len(self.pods)
+            + len(self.services)
+            + len(self.endpoints)
+            + len(self.interfaces)
+            + self.others
+        )
+        return Source(
+            self.path, self.line, self.kind, objects, self.used, tuple(self.remarks)
+        )

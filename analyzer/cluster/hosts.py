@@ -1,0 +1,105 @@
+"""Whose interfaces they are, and what they tell of a node."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from analyzer.cluster.combine import each_once
+from analyzer.cluster.model import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from analyzer.cluster.found import Found
+    from analyzer.cluster.model import Interface
+
+_TUNNEL_DEVICE = re.compile(
+    r"vxlan(?:-v6)?\.calico|flannel(?:-v6)?\.\d+|tunl0|wireguard\.cali|wg-v6\.cali"
+)
+_VXLAN_DEVICE = re.compile(r"vxlan\.calico|flannel\.\d+")
+
+
+def is_tunnel(interface: Interface) -> bool:
+    """Whether it is the overlay device of Calico or Flannel."""
+    return _TUNNEL_DEVICE.fullmatch(interface.name) is not None
+
+
+def with_hosts(
+    all_found: Sequence[Found], nodes: Sequence[Node]
+) -> tuple[Interface, ...]:
+    """Give each interface its host.
+
+    Parameters
+    ----------
+    all_found : sequence of Found
+        A remark is added to those whose host nothing tells.
+    nodes : sequence of Node
+        As far as Kubernetes tells them.
+
+    Returns
+    -------
+    tuple of Interface
+        One for each host, index and name.
+    """
+    observed = []
+    for found in all_found:
+        if not found.interfaces:
+            continue
+        host = _host_of(found, nodes)
+        if host is None:
+            found.used = False
+            found.remark(
+                found.line,
+                f"{len(found.interfaces)} interfaces",
+                "whose they are is not told: name the file NODE.ip-addr.txt",
+            )
+            continue
+        observed += [
+            (found.structured, dataclasses.replace(interface, node=host))
+            for interface in found.interfaces
+        ]
+    return each_once(observed, lambda item: (item.node, item.index, item.name))
+
+
+def _host_of(found: Found, nodes: Sequence[Node]) -> str | None:
+    """Name the host of a part: by its addresses, its prompt, its file's name."""
+    addresses = {
+        address for interface in found.interfaces for address in interface.addresses
+    }
+    owners = [node.name for node in nodes if addresses.intersection(node.internal_ips)]
+    if len(owners) == 1:
+        return owners[0]
+    if found.host:  # a prompt shows the first label of the host's name
+        names = [
+            node.name
+            for node in nodes
+            if found.host in (node.name, node.name.partition(".")[0])
+        ]
+        return names[0] if len(names) == 1 else found.host
+    file_name = PurePath(found.path).name
+    names = [node.name for node in nodes if file_name.startswith(f"{node.name}.")]
+    if names:
+        return max(names, key=len)
+    prefix, *rest = file_name.split(".")
+    is_whole_file = found.line == 1  # and not a part of somebody's notes.2023.txt
+    return prefix if prefix and len(rest) > 1 and is_whole_file else None
+
+
+def tunnel_ends(interfaces: Iterable[Interface]) -> Iterator[Node]:
+    """Describe hosts by their overlay devices: who has one is a node."""
+    for interface in interfaces:
+        if is_tunnel(interface):
+            is_vxlan = _VXLAN_DEVICE.fullmatch(interface.name)
+            yield Node(
+                name=interface.node,
+                tunnel_ips=tuple(
+                    address
+                    for address in interface.addresses
+                    if not ipaddress.ip_address(address).is_link_local
+                ),
+                vtep_mac=interface.mac if is_vxlan else None,
+            )

@@ -1,0 +1,162 @@
+"""What many files say, brought together into one cluster.
+
+The same pod may stand in ``pods.json``, in a pasted table and in a later snapshot.
+Objects of one name with other addresses (a service that was made anew) stay apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, TypeVar
+
+from analyzer.cluster.combine import each_once
+from analyzer.cluster.endpoints import endpoints_of_all
+from analyzer.cluster.found import UNTOLD
+from analyzer.cluster.hosts import tunnel_ends, with_hosts
+from analyzer.cluster.model import PHASES, Endpoint, Interface, Node, Pod, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from analyzer.cluster.found import Found
+
+_Named = TypeVar("_Named", Pod, Service)
+
+_TYPES = ("ExternalName", "ClusterIP", "NodePort", "LoadBalancer")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Merged:
+    """Each object once, in a fixed order."""
+
+    nodes: tuple[Node, ...]
+    pods: tuple[Pod, ...]
+    services: tuple[Service, ...]
+    endpoints: tuple[Endpoint, ...]
+    interfaces: tuple[Interface, ...]
+
+
+def merge(all_found: Sequence[Found]) -> Merged:
+    """Bring together what the parts of all files say.
+
+    Parameters
+    ----------
+    all_found : sequence of Found
+        A remark is added to those of which something cannot be placed.
+
+    Returns
+    -------
+    Merged
+    """
+    told = [(found.structured, node) for found in all_found for node in found.nodes]
+    nodes = each_once(told, lambda node: node.name)
+    interfaces = with_hosts(all_found, nodes)
+    told += [(False, node) for node in tunnel_ends(interfaces)]
+    nodes = each_once(told, lambda node: node.name)
+    pods = _on_nodes(
+        _merged(
+            [
+                (found.structured, pod)
+                for found in all_found
+                for pod in _with_host_network(found)
+            ],
+            lambda pod: pod.ips,
+            lambda pod: PHASES.index(pod.phase or "Unknown"),
+        ),
+        nodes,
+    )
+    services = _merged(
+        [(found.structured, item) for found in all_found for item in found.services],
+        lambda service: service.cluster_ips,
+        lambda service: _TYPES.index(service.type) if service.type in _TYPES else -1,
+    )
+    endpoints, complete = endpoints_of_all(all_found, services, pods, nodes)
+    services = tuple(
+        dataclasses.replace(
+            service, endpoints_known=(service.namespace, service.name) in complete
+        )
+        for service in services
+    )
+    return Merged(nodes, pods, services, endpoints, interfaces)
+
+
+def _merged(
+    observed: Sequence[tuple[bool, _Named]],
+    addresses: Callable[[_Named], tuple[str, ...]],
+    progress: Callable[[_Named], int],
+) -> tuple[_Named, ...]:
+    """Combine observations of one namespace, name and first address.
+
+    One without an address (a pending pod) is taken for the first of its name.
+    """
+    observed = _with_namespaces(observed, addresses)
+    first: dict[tuple[str, str], str] = {}
+    for _, thing in observed:
+        for address in addresses(thing)[:1]:
+            name = (thing.namespace, thing.name)
+            first[name] = min(address, first.get(name, address))
+
+    def key(thing: _Named) -> tuple[str, str, str]:
+        own = addresses(thing)[:1]
+        known = first.get((thing.namespace, thing.name), "")
+        return thing.namespace, thing.name, own[0] if own else known
+
+    return each_once(observed, key, progress)
+
+
+def _with_namespaces(
+    observed: Iterable[tuple[bool, _Named]],
+    addresses: Callable[[_Named], tuple[str, ...]],
+) -> list[tuple[bool, _Named]]:
+    """Give namespaces to rows of tables that have no such column.
+
+    It is that of the one object with this name and address, if another file tells it,
+    else kubectl's default.
+    """
+    told = defaultdict(list)
+    for _, thing in observed:
+        if thing.namespace != UNTOLD:
+            told[thing.name].append(thing)
+    result = []
+    for structured, thing in observed:
+        if thing.namespace != UNTOLD:
+            result.append((structured, thing))
+            continue
+        own = set(addresses(thing))
+        namespaces = {
+            other.namespace
+            for other in told[thing.name]
+            if not own or not addresses(other) or own.intersection(addresses(other))
+        }
+        namespace = namespaces.pop() if len(namespaces) == 1 else "default"
+        result.append((structured, dataclasses.replace(thing, namespace=namespace)))
+    return result
+
+
+def _with_host_network(found: Found) -> Sequence[Pod]:
+    """Recognise pods on the host network: in one table they share an address."""
+    if found.structured:
+        return found.pods  # it says so itself
+    holders = Counter(
+        (ip, pod.node) for pod in found.pods if not pod.is_finished for ip in pod.ips
+    )
+    return [
+        dataclasses.replace(pod, host_network=True)
+        if not pod.is_finished and any(holders[ip, pod.node] > 1 for ip in pod.ips)
+        else pod
+        for pod in found.pods
+    ]
+
+
+def _on_nodes(pods: Iterable[Pod], nodes: Iterable[Node]) -> tuple[Pod, ...]:
+    """Recognise pods on the host network by their addresses."""
+    owners = {address: node.name for node in nodes for address in node.internal_ips}
+    result = []
+    for pod in pods:
+        owner = next((owners[ip] for ip in pod.ips if ip in owners), None)
+        if owner is not None:
+            node = pod.node or owner
+            pod = dataclasses.replace(pod, host_network=True, node=node)
+        result.append(pod)
+    return tuple(result)

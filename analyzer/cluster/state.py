@@ -1,0 +1,201 @@
+"""The cluster as far as it was told, and what can be asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from analyzer.cluster.lookup import AddressIndex
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    import polars as pl
+
+    from analyzer.cluster.model import (
+        Endpoint,
+        Interface,
+        Node,
+        Pod,
+        Service,
+        ServiceKind,
+        Source,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Nodes, pods, services and endpoints, and names for their addresses.
+
+    Two clusters are equal if they hold the same objects, whatever files told them.
+
+    Parameters
+    ----------
+    nodes, pods, services, endpoints, interfaces : tuple
+        Each object once, sorted; see :mod:`analyzer.cluster.model`.
+    sources : tuple of Source
+        What each part of each file was taken for, and what was not understood.
+    """
+
+    nodes: tuple[Node, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    services: tuple[Service, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
+    sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
+    _index: AddressIndex = field(init=False, compare=False, repr=False)
+    _endpoints: dict[tuple[str, str], list[Endpoint]] = field(
+        init=False, compare=False, repr=False
+    )
+
+    def __post_init__(self) -> None:
+        index = AddressIndex(self.nodes, self.pods, self.services, self.interfaces)
+        endpoints: dict[tuple[str, str], list[Endpoint]] = {}
+        for endpoint in self.endpoints:
+            key = (endpoint.namespace, endpoint.service)
+            endpoints.setdefault(key, []).append(endpoint)
+        object.__setattr__(self, "_index", index)
+        object.__setattr__(self, "_endpoints", endpoints)
+
+    @classmethod
+    def load(cls, paths: Iterable[str | os.PathLike[str]]) -> Cluster:
+        """Read cluster state from files and directories.
+
+        Parameters
+        ----------
+        paths : iterable of path
+            Files, and directories of them at any depth, named anyhow: ``kubectl get``
+            as JSON, YAML or text, ``ip addr`` as JSON or text, terminal sessions and
+            Markdown pages that quote them. Hidden files are skipped.
+
+        Returns
+        -------
+        Cluster
+            It does not depend on the order of the files.
+
+        Raises
+        ------
+        ClusterError
+            If a file cannot be read or breaks off. What is merely not understood
+            stands in ``sources``.
+
+        Notes
+        -----
+        Rows of tables without a NAMESPACE column belong to the namespace of the
+        command above them (``-n NAME``), else to that of the object with the same name
+        and address in another file, else to ``default``.
+        """
+        from analyzer.cluster.load import find
+        from analyzer.cluster.merge import merge
+
+        found = find(paths)
+        merged = merge(found)
+        return cls(
+            merged.nodes,
+            merged.pods,
+            merged.services,
+            merged.endpoints,
+            merged.interfaces,
+            sources=tuple(part.source() for part in found),
+        )
+
+    def name_of(self, ip: str) -> str | None:
+        """Name the pod or node that has an address.
+
+        Returns
+        -------
+        str or None
+            None if nobody is known to have it, or several pods are. An address of pods
+            on the host network is the node's; that of a pod that has ended is its
+            own until another pod runs with it.
+        """
+        whose = self._index.address(ip)
+        return None if whose is None or whose.kind == "service" else whose.name
+
+    def node_of(self, ip: str) -> str | None:
+        """Name the node of an address: its own, its tunnel's, a pod's or a block's."""
+        return self._index.node_of(ip)
+
+    def services_at(
+        self, ip: str, port: int, protocol: str
+    ) -> tuple[tuple[Service, ServiceKind], ...]:
+        """Find the services that answer at an address, port and protocol.
+
+        Returns
+        -------
+        tuple of (Service, str)
+            Each with what the address is to it: ``ClusterIP``, ``LoadBalancer`` (an
+            external IP) or ``NodePort`` (any node's own address). Several if
+            services had the port at different times; the files do not say when.
+        """
+        return self._index.services_at(ip, port, protocol)
+
+    def endpoints_of(self, service: Service) -> tuple[Endpoint, ...] | None:
+        """List a service's endpoints; None if they are not all known."""
+        if not service.endpoints_known:
+            return None
+        return tuple(self._endpoints.get((service.namespace, service.name), ()))
+
+    def interface_names(self) -> dict[str, dict[int, str]]:
+        """Give the names of each host's interfaces by their index."""
+        names: dict[str, dict[int, str]] = {}
+        for interface in self.interfaces:
+            names.setdefault(interface.node, {})[interface.index] = interface.name
+        return names
+
+    def address_table(self) -> pl.DataFrame:
+        """Tabulate whose each address is.
+
+        Returns
+        -------
+        pl.DataFrame
+            One row per address, sorted: ``address`` (str), ``kind`` (str: node,
+            tunnel, pod or service), ``name``, ``namespace``, ``node``, ``workload``
+            (str, null where not known or where its holders disagree).
+        """
+        import polars as pl
+
+        columns = ("address", "kind", "name", "namespace", "node", "workload")
+        return pl.DataFrame(
+            [
+                [getattr(item, column) for column in columns]
+                for item in self._index.addresses.values()
+            ],
+            schema=dict.fromkeys(columns, pl.String),
+            orient="row",
+        )
+
+    def service_table(self) -> pl.DataFrame:
+        """Tabulate where services answer.
+
+        Returns
+        -------
+        pl.DataFrame
+            One row per address, port, protocol and service, sorted: ``address``
+            (str), ``port`` (u16), ``protocol`` (str), ``kind`` (str: ClusterIP,
+            LoadBalancer or NodePort), ``service_namespace``, ``service_name``,
+            ``service_port_name`` (str).
+
+        Notes
+        -----
+        An address, port and protocol may stand in several rows: see
+        :meth:`services_at`.
+        """
+        import polars as pl
+
+        rows = []
+        for ip, port, protocol, service, kind, port_name in self._index.fronts():
+            place = (service.namespace, service.name, port_name)
+            rows.append((ip, port, protocol, kind, *place))
+        schema = {
+            "address": pl.String,
+            "port": pl.UInt16,
+            "protocol": pl.String,
+            "kind": pl.String,
+            "service_namespace": pl.String,
+            "service_name": pl.String,
+            "service_port_name": pl.String,
+        }
+        table = pl.DataFrame(rows, schema=schema, orient="row")
+        return table.sort(pl.all(), nulls_last=True)

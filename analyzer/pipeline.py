@@ -1,0 +1,587 @@
+"""Captures to tables: the one place where the stages meet."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+import analyzer
+from analyzer.capture import CHUNK_SIZE, STANDARD_INPUT, Capture, check_readable
+from analyzer.capture.observation import point_name, split_name
+from analyzer.decode import (
+    STOP_LAYERS,
+    AddressTable,
+    PacketBatches,
+    address_texts,
+    describe_frames,
+    make_decoder,
+)
+from analyzer.errors import AnalyzerError, QueryError
+from analyzer.flows import FlowBuilder, FlowNames, scan_frames
+from analyzer.tables import Tables
+from analyzer.tables.batch import (
+    index_array,
+    plain_schema,
+    text_array,
+    with_dictionaries,
+)
+from analyzer.tables.directory import DirectoryWriter, table_metadata
+from analyzer.tables.schema import (
+    PROTOCOL_NAMES,
+    STOP_REASONS,
+    TCP_STATES,
+    TUNNELS,
+    arrow_schema,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        Callable,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
+    from typing import Self
+
+    import polars as pl
+
+    from analyzer.cluster import Cluster
+    from analyzer.decode import Decoder
+    from analyzer.tables.captures import CaptureSummary
+
+    Path_ = str | os.PathLike[str]
+    Progress = Callable[[int, int | None], None]
+
+IDLE_TIMEOUT = 300.0
+
+
+def scan_packets(
+    paths: Path_ | Iterable[Path_],
+    *,
+    vxlan_ports: Sequence[int] = (),
+    points: Mapping[Path_, str] | None = None,
+    cluster: Cluster | None = None,
+    chunk_size: int = CHUNK_SIZE,
+) -> pl.LazyFrame:
+    """Scan captures as the packets table, lazily.
+
+    Parameters
+    ----------
+    paths : path or iterable of path
+        Captures, read in this order; ``-`` is standard input.
+    vxlan_ports : sequence of int
+        UDP ports that carry VXLAN besides 4789.
+    points : mapping of path to str, optional
+        Where captures were taken, ``node/interface``.
+    cluster : Cluster, optional
+        Names observation points.
+    chunk_size : int
+        Octets to read at a time; the table does not depend on it.
+
+    Returns
+    -------
+    pl.LazyFrame
+        One row per captured frame, in capture order: see
+        :data:`analyzer.tables.schema.PACKETS`. Columns that the query does not need
+        are not decoded into rows, and reading stops after the rows it needs.
+    """
+    import polars as pl
+    from polars.io.plugins import register_io_source
+
+    files = _paths(paths)
+
+    def packets(
+        with_columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,  # noqa: ARG001  batches have the size of the buffers
+    ) -> Iterator[pl.DataFrame]:
+        run = _Run(
+            files,
+            vxlan_ports=vxlan_ports,
+            points=points,
+            cluster=cluster,
+            chunk_size=chunk_size,
+        )
+        run.want_packets(wanted=with_columns, most=n_rows)
+        for batch in run.read():
+            frame = pl.from_arrow(run.finish_packets(batch))
+            assert isinstance(frame, pl.DataFrame)  # noqa: S101  a batch, no column
+            yield frame if predicate is None else frame.filter(predicate)
+
+    empty = pl.from_arrow(arrow_schema("packets").empty_table())
+    assert isinstance(empty, pl.DataFrame)  # noqa: S101  a table, no column
+    return register_io_source(
+        packets, schema=empty.schema, is_pure=True, explain_name="CAPTURE"
+    )
+
+
+def build_tables(
+    paths: Path_ | Iterable[Path_],
+    *,
+    cluster: Cluster | None = None,
+    points: Mapping[Path_, str] | None = None,
+    vxlan_ports: Sequence[int] = (),
+    idle_timeout: float = IDLE_TIMEOUT,
+    active_timeout: float | None = None,
+    packets: bool = False,
+    filter: str | None = None,  # noqa: A002  the word of the command line
+    progress: Progress | None = None,
+    chunk_size: int = CHUNK_SIZE,
+) -> Tables:
+    """Build the tables of captures in memory.
+
+    Parameters
+    ----------
+    paths : path or iterable of path
+        Captures, read in this order; ``-`` is standard input.
+    cluster : Cluster, optional
+        Names observation points.
+    points : mapping of path to str, optional
+        Where captures were taken, ``node/interface``.
+    vxlan_ports : sequence of int
+        UDP ports that carry VXLAN besides 4789.
+    idle_timeout : float
+        Seconds without a packet after which a flow ends.
+    active_timeout : float, optional
+        Seconds after which a flow is cut although it goes on.
+    packets : bool
+        Build the packets table, too.
+    filter : str, optional
+        SQL condition over the flows' columns; other flows are left out.
+    progress : callable, optional
+        Told the octets read so far and those of all files, None for a stream.
+    chunk_size : int
+        Octets to read at a time; the tables do not depend on it.
+
+    Returns
+    -------
+    Tables
+        With ``flows`` and, if asked for, ``packets``.
+
+    Raises
+    ------
+    CaptureError
+        If a file cannot be read or is not a capture. A capture that breaks off is
+        read up to the damage, which its summary tells.
+    QueryError
+        If the condition does not fit the flows' columns.
+    """
+    condition = _Condition(filter)
+    with _Run(
+        _paths(paths),
+        vxlan_ports=vxlan_ports,
+        points=points,
+        cluster=cluster,
+        progress=progress,
+        chunk_size=chunk_size,
+    ) as run:
+        run.want_flows(idle_timeout, active_timeout)
+        if packets:
+            run.want_packets()
+        packet_batches = list(run.read())
+        metadata = run.metadata()
+        tables: dict[str, pa.Table | Path] = {
+            "flows": pa.Table.from_batches(
+                [condition.keep(batch) for batch in run.flow_batches(reuse=False)],
+                arrow_schema("flows"),
+            ).replace_schema_metadata(metadata)
+        }
+        if packets:
+            tables["packets"] = pa.Table.from_batches(
+                [run.finish_packets(batch) for batch in packet_batches],
+                arrow_schema("packets"),
+            ).replace_schema_metadata(metadata)
+        return Tables(tables, run.summaries)
+
+
+def write_tables(
+    captures: Sequence[Path_],
+    directory: Path,
+    *,
+    cluster: Cluster | None = None,
+    points: Mapping[Path_, str] | None = None,
+    vxlan_ports: Sequence[int] = (),
+    idle_timeout: float = IDLE_TIMEOUT,
+    active_timeout: float | None = None,
+    packets: bool = False,
+    parquet: bool = False,
+    filter: str | None = None,  # noqa: A002  the word of the command line
+    progress: Progress | None = None,
+    chunk_size: int = CHUNK_SIZE,
+) -> Tables:
+    """Build the tables of captures in a directory, in bounded memory.
+
+    Parameters
+    ----------
+    captures : sequence of path
+        Read in this order; ``-`` is standard input.
+    directory : Path
+        Made if need be; tables of an earlier run in it are replaced.
+    parquet : bool
+        Write Parquet files instead of Arrow IPC files.
+    cluster, points, vxlan_ports, idle_timeout, active_timeout, packets, filter,
+    progress, chunk_size
+        As for :func:`build_tables`.
+
+    Returns
+    -------
+    Tables
+        On disk.
+
+    Raises
+    ------
+    CaptureError, QueryError
+        As for :func:`build_tables`.
+    TablesError
+        If the directory exists and is not a tables directory.
+    """
+    condition = _Condition(filter)
+    writer = DirectoryWriter(directory, parquet=parquet)
+    run = _Run(
+        _paths(captures),
+        vxlan_ports=vxlan_ports,
+        points=points,
+        cluster=cluster,
+        progress=progress,
+        chunk_size=chunk_size,
+    )
+    with writer, run:
+        run.want_flows(idle_timeout, active_timeout, scratch=directory)
+        # The dictionaries are known at the end; until then packets keep indices.
+        scratch = writer.scratch("packets.indices") if packets else None
+        if scratch is None:
+            for _ in run.read():
+                pass
+        else:
+            run.want_packets()
+            with (
+                pa.OSFile(os.fsencode(scratch), "wb") as file,
+                pa.ipc.new_file(file, plain_schema("packets")) as stored,
+            ):
+                for batch in run.read():
+                    stored.write_batch(batch)
+        metadata = run.metadata()
+        writer.write(
+            "flows", map(condition.keep, run.flow_batches(reuse=True)), metadata
+        )
+        if scratch is not None:
+            with pa.memory_map(os.fsencode(scratch)) as mapped:
+                stored = pa.ipc.open_file(mapped)
+                writer.write(
+                    "packets",
+                    (
+                        run.finish_packets(stored.get_batch(number))
+                        for number in range(stored.num_record_batches)
+                    ),
+                    metadata,
+                )
+    names = ("flows", "packets") if packets else ("flows",)
+    return Tables({name: writer.path(name) for name in names}, run.summaries)
+
+
+def summarise(
+    captures: Sequence[Path_],
+    *,
+    vxlan_ports: Sequence[int] = (),
+    points: Mapping[Path_, str] | None = None,
+    cluster: Cluster | None = None,
+    progress: Progress | None = None,
+) -> list[CaptureSummary]:
+    """Decode captures for their totals alone."""
+    run = _Run(
+        _paths(captures),
+        vxlan_ports=vxlan_ports,
+        points=points,
+        cluster=cluster,
+        progress=progress,
+    )
+    for _ in run.read():
+        pass
+    return run.summaries
+
+
+class _Run:
+    """One pass over captures, and what their tables share."""
+
+    def __init__(
+        self,
+        paths: list[str],
+        *,
+        vxlan_ports: Sequence[int] = (),
+        points: Mapping[Path_, str] | None = None,
+        cluster: Cluster | None = None,
+        progress: Progress | None = None,
+        chunk_size: int = CHUNK_SIZE,
+    ) -> None:
+        for path in paths:
+            check_readable(path)
+        self._paths = paths
+        self._names = _capture_names(paths)
+        self._given = {os.fspath(path): name for path, name in (points or {}).items()}
+        self._cluster = cluster
+        self._progress = _Progress(paths, progress)
+        self._chunk_size = chunk_size
+        self._addresses = AddressTable()
+        self._decoder: Decoder = make_decoder(vxlan_ports)
+        self._flows: FlowBuilder | None = None
+        self._packets: PacketBatches | None = None
+        self._point_names: list[str] = []
+        self._point_captures: list[int] = []
+        self.summaries: list[CaptureSummary] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._flows is not None:
+            self._flows.close()
+
+    def want_flows(
+        self,
+        idle_timeout: float,
+        active_timeout: float | None,
+        scratch: Path | None = None,
+    ) -> None:
+        """Build flows on the way."""
+        self._flows = FlowBuilder(
+            self._addresses,
+            idle_timeout=idle_timeout,
+            active_timeout=active_timeout,
+            scratch=None if scratch is None else os.fspath(scratch),
+        )
+
+    def want_packets(
+        self, wanted: Sequence[str] | None = None, most: int | None = None
+    ) -> None:
+        """Give rows of packets on the way."""
+        self._packets = PacketBatches(self._addresses, wanted=wanted, most=most)
+
+    def read(self) -> Iterator[pa.RecordBatch]:
+        """Read all captures; give batches of packets with dictionary indices."""
+        for number, path in enumerate(self._paths):
+            yield from self._read_capture(number, Capture(path, self._names[number]))
+            if self._packets is not None and self._packets.rows.satisfied:
+                return
+
+    def flow_batches(self, *, reuse: bool) -> Iterator[pa.RecordBatch]:
+        """Give all flows, once; with `reuse` each batch is lost with the next."""
+        assert self._flows is not None  # noqa: S101  a mistake of this module
+        table = self._flows.table
+        dictionaries = self._dictionaries(table.protocols)
+        points = _unique(self._point_names)
+        protocols = {number: index for index, number in enumerate(table.protocols)}
+        names = FlowNames(
+            self._point_captures,
+            [points[name] for name in self._point_names],
+            [protocols.get(number, 0) for number in range(256)],
+        )
+        schema = arrow_schema("flows")
+        for batch in self._flows.batches(names, reuse=reuse):
+            yield with_dictionaries(batch, schema, dictionaries)
+
+    def finish_packets(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Give a batch of packets the meaning of its indices, as known by now."""
+        assert self._packets is not None  # noqa: S101  a mistake of this module
+        self._name_points()
+        dictionaries = self._dictionaries(self._packets.protocols)
+        if "point" in batch.schema.names:
+            points = _unique(self._point_names)
+            if len(points) < len(self._point_names):
+                at = batch.schema.get_field_index("point")
+                indices = index_array([points[name] for name in self._point_names])
+                batch = batch.set_column(
+                    at, batch.schema.field(at), indices.take(batch.column(at))
+                )
+        return with_dictionaries(batch, arrow_schema("packets"), dictionaries)
+
+    def metadata(self) -> dict[bytes, bytes]:
+        """Say what the tables were made from."""
+        return table_metadata(self.summaries, analyzer.__version__)
+
+    def _read_capture(self, number: int, capture: Capture) -> Iterator[pa.RecordBatch]:
+        started = time.perf_counter()
+        self._decoder.begin_capture()
+        self._capture, self._number = capture, number
+        flows, packets = self._flows, self._packets
+        if flows is not None:
+            flows.table.begin_capture()
+        for _ in capture.chunks(
+            chunk_size=self._chunk_size, progress=self._progress.advance
+        ):
+            while not scan_frames(capture, self._decoder, flows, packets):
+                assert packets is not None  # noqa: S101  only packets fill up
+                yield packets.take(number)
+                if packets.rows.satisfied:
+                    return
+            if flows is not None:
+                flows.spool_ended()
+        if packets is not None and packets.rows.count:
+            yield packets.take(number)
+        if flows is not None:
+            flows.end_capture(last=number == len(self._paths) - 1)
+        self._name_points()
+        summary = capture.summary()
+        describe_frames(self._decoder, summary)
+        summary.points = list(
+            dict.fromkeys(
+                name
+                for name, of in zip(
+                    self._point_names, self._point_captures, strict=True
+                )
+                if of == number
+            )
+        )
+        summary.seconds = time.perf_counter() - started
+        self.summaries.append(summary)
+
+    def _name_points(self) -> None:
+        """Name the observation points that the decoder has met by now."""
+        interfaces = self._capture.reader.interfaces
+        cluster = self._cluster
+        nodes = [node.name for node in cluster.nodes] if cluster else []
+        for point, (interface, index) in self._decoder.capture_points.items():
+            if point < len(self._point_names):
+                continue
+            given = self._given.get(self._capture.path)
+            node = (given or "").partition("/")[0] or split_name(
+                self._capture.stem, nodes
+            )[0]
+            self._point_names.append(
+                point_name(
+                    self._capture.stem,
+                    given=given,
+                    interface=interfaces[interface][0],
+                    index=index,
+                    names=_interface_names(cluster, node),
+                    nodes=nodes,
+                )
+            )
+            self._point_captures.append(self._number)
+
+    def _dictionaries(self, protocols: list[int]) -> dict[str, pa.Array]:
+        addresses = address_texts(self._addresses)
+        return {
+            "capture": text_array(self._names),
+            "point": text_array(_unique(self._point_names)),
+            "protocol": text_array(
+                PROTOCOL_NAMES.get(number, str(number)) for number in protocols
+            ),
+            "tunnel": text_array(TUNNELS),
+            "tcp_state": text_array(TCP_STATES),
+            "stop_reason": text_array(STOP_REASONS),
+            "stop_layer": text_array(STOP_LAYERS),
+            **dict.fromkeys(
+                (
+                    "originator_ip",
+                    "responder_ip",
+                    "outer_originator_ip",
+                    "outer_responder_ip",
+                    "src_ip",
+                    "dst_ip",
+                    "outer_src",
+                    "outer_dst",
+                ),
+                addresses,
+            ),
+        }
+
+
+class _Condition:
+    """An SQL condition over the flows' columns, checked before anything is read."""
+
+    def __init__(self, text: str | None) -> None:
+        self._expression: pl.Expr | None = None
+        if text is None:
+            return
+        import polars as pl
+
+        hint = "an SQL condition such as \"protocol = 'tcp' and responder_port = 80\""
+        try:
+            self._expression = pl.sql_expr(text)
+            kind = self._evaluate(arrow_schema("flows").empty_table()).dtype
+        except pl.exceptions.ColumnNotFoundError as error:
+            name = str(error).split('"')[1] if '"' in str(error) else str(error)
+            near = get_close_matches(name, arrow_schema("flows").names, n=1, cutoff=0.5)
+            raise QueryError(
+                f"--filter {text!r}: flows have no column {name!r}",
+                hint=f"did you mean {near[0]}?" if near else hint,
+            ) from error
+        except pl.exceptions.PolarsError as error:
+            raise QueryError(
+                f"--filter {text!r}: {str(error).splitlines()[0]}", hint=hint
+            ) from error
+        if kind != pl.Boolean:
+            raise QueryError(
+                f"--filter {text!r}: gives {kind}, not true or false", hint=hint
+            )
+
+    def keep(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Leave out the rows for which the condition does not hold."""
+        if self._expression is None:
+            return batch
+        return batch.filter(self._evaluate(batch).to_arrow())
+
+    def _evaluate(self, rows: pa.Table | pa.RecordBatch) -> pl.Series:
+        import polars as pl
+
+        frame = pl.from_arrow(rows)
+        assert isinstance(frame, pl.DataFrame)  # noqa: S101  rows, no column
+        return frame.lazy().select(self._expression).collect().to_series()
+
+
+class _Progress:
+    """Octets of files read so far, and those of all files."""
+
+    def __init__(self, paths: list[str], report: Progress | None) -> None:
+        self._report = report
+        self._done = 0
+        self._total: int | None = None
+        if report is not None and STANDARD_INPUT not in paths:
+            self._total = sum(Path(path).stat().st_size for path in paths)
+
+    def advance(self, octets: int) -> None:
+        self._done += octets
+        if self._report is not None:
+            self._report(self._done, self._total)
+
+
+def _paths(paths: Path_ | Iterable[Path_]) -> list[str]:
+    if isinstance(paths, (str, os.PathLike)):
+        paths = [paths]
+    found = [os.fspath(path) for path in paths]
+    if not found:
+        raise AnalyzerError("no capture was given")
+    return found
+
+
+def _capture_names(paths: list[str]) -> list[str]:
+    """Give each capture its file's name, its path where that name is not unique."""
+    names = ["stdin" if path == STANDARD_INPUT else Path(path).name for path in paths]
+    count = Counter(names)
+    return [
+        path if count[name] > 1 else name
+        for path, name in zip(paths, names, strict=True)
+    ]
+
+
+def _unique(names: list[str]) -> dict[str, int]:
+    """Give each name a number, in order of appearance."""
+    return {name: index for index, name in enumerate(dict.fromkeys(names))}
+
+
+def _interface_names(cluster: Cluster | None, node: str | None) -> dict[int, str]:
+    if cluster is None or node is None:
+        return {}
+    return {
+        interface.index: interface.name
+        for interface in cluster.interfaces
+        if interface.node == node and interface.index is not None
+    }

@@ -1,0 +1,151 @@
+"""The named tables of one analysis, in memory or in a directory."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analyzer.errors import TablesError
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+    from analyzer.tables.captures import CaptureSummary
+
+__all__ = ["Tables", "open_tables"]
+
+
+class Tables:
+    """Flows, packets and what they were read from.
+
+    Parameters
+    ----------
+    tables : dict of str to pa.Table or Path
+        Each table in memory, or the file that holds it.
+    captures : list of CaptureSummary
+        What was read.
+
+    Examples
+    --------
+    >>> tables = open_tables("capture.tables")  # doctest: +SKIP
+    >>> tables.flows.filter(pl.col("tunnel") == "vxlan").collect()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, tables: dict[str, pa.Table | Path], captures: list[CaptureSummary]
+    ) -> None:
+        self._tables = tables
+        self.captures = captures
+
+    @property
+    def flows(self) -> pl.LazyFrame:
+        """One row per two-way flow, tunnel and observation point."""
+        return self.scan("flows")
+
+    @property
+    def packets(self) -> pl.LazyFrame:
+        """One row per captured frame; only there if it was asked for."""
+        return self.scan("packets")
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """Give a table as a lazy frame.
+
+        Raises
+        ------
+        TablesError
+            If there is no such table.
+        """
+        import polars as pl
+
+        source = self._tables.get(table)
+        if source is None:
+            raise TablesError(
+                f"there is no {table} table here",
+                hint="`analyze flows --packets` writes one"
+                if table == "packets"
+                else None,
+            )
+        if not isinstance(source, Path):
+            frame = pl.from_arrow(source)
+            assert isinstance(frame, pl.DataFrame)  # noqa: S101  a table, no column
+            return frame.lazy()
+        if source.suffix == ".parquet":
+            return pl.scan_parquet(source)
+        return pl.scan_ipc(source)
+
+    def arrow(self, table: str) -> pa.Table:
+        """Give a table as an Arrow table; one on disk is mapped into memory."""
+        import pyarrow as pa
+
+        source = self._tables[table]
+        if not isinstance(source, Path):
+            return source
+        if source.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            return pq.read_table(source, memory_map=True)
+        return pa.ipc.open_file(pa.memory_map(os.fsencode(source))).read_all()
+
+    def path(self, table: str) -> Path:
+        """Give the file of a table that is on disk."""
+        source = self._tables[table]
+        if not isinstance(source, Path):
+            raise TablesError(f"the {table} table is in memory, not in a file")
+        return source
+
+    def write(
+        self, directory: str | os.PathLike[str], *, parquet: bool = False
+    ) -> None:
+        """Write all tables into a directory.
+
+        Parameters
+        ----------
+        directory : path
+            Made if need be; tables of an earlier run in it are replaced.
+        parquet : bool
+            Write Parquet files instead of Arrow IPC files.
+
+        Raises
+        ------
+        TablesError
+            If the directory exists and is not a tables directory.
+        """
+        from analyzer.tables.directory import DirectoryWriter
+
+        with DirectoryWriter(Path(directory), parquet=parquet) as writer:
+            for name in self._tables:
+                table = self.arrow(name).unify_dictionaries()
+                writer.write(name, table.to_batches(), table.schema.metadata or {})
+
+
+def open_tables(directory: str | os.PathLike[str]) -> Tables:
+    """Open a directory that ``analyze flows`` or :meth:`Tables.write` wrote.
+
+    Raises
+    ------
+    TablesError
+        If the directory holds no tables.
+    """
+    from analyzer.tables.directory import (
+        captures_of,
+        is_tables_directory,
+        read_schema,
+        table_path,
+    )
+    from analyzer.tables.schema import TABLES
+
+    directory = Path(directory)
+    if not is_tables_directory(directory):
+        raise TablesError(
+            f"{directory}: not a tables directory",
+            hint="`analyze flows CAPTURE` writes one",
+        )
+    tables: dict[str, pa.Table | Path] = {}
+    for table in TABLES:
+        if path := table_path(directory, table):
+            tables[table] = path
+    flows = tables["flows"]
+    assert isinstance(flows, Path)  # noqa: S101  is_tables_directory has seen it
+    return Tables(tables, captures_of(read_schema(flows).metadata))

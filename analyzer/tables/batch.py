@@ -1,0 +1,178 @@
+"""Record batches over buffers that Python owns and compiled code fills."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from analyzer.tables.schema import TABLES, arrow_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+#: Rows of a record batch.
+BATCH_ROWS = 65536
+
+_WIDTHS = {
+    "u8": 1,
+    "u16": 2,
+    "u32": 4,
+    "u64": 8,
+    "time": 8,
+    "duration": 8,
+    "address": 4,
+    "name": 4,
+    "ids": 8,
+    "times": 8,
+}
+_PER_ROW = {"ids": 4, "times": 4}   # values that a list holds at most
+_COMMUNITY_ID_LENGTH = 30
+
+
+class BatchBuffers:
+    """The buffers of one batch of a table, filled again and again.
+
+    Parameters
+    ----------
+    table : str
+        Name of the table.
+    rows : int
+        Rows to have room for; a multiple of eight.
+    wanted : collection of str, optional
+        Columns to fill; all if not given.
+
+    Attributes
+    ----------
+    data, validity, offsets : list of pa.Buffer or None
+        One per column of the table, in its order; None where there is nothing to fill.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        rows: int = BATCH_ROWS,
+        wanted: Collection[str] | None = None,
+    ) -> None:
+        self.rows = rows
+        self._columns = TABLES[table]
+        self.data: list[pa.Buffer | None] = []
+        self.validity: list[pa.Buffer | None] = []
+        self.offsets: list[pa.Buffer | None] = []
+        for column in self._columns:
+            if wanted is not None and column.name not in wanted:
+                self.data.append(None)
+                self.validity.append(None)
+                self.offsets.append(None)
+                continue
+            values = rows * _PER_ROW.get(column.kind, 1)
+            if column.kind == "bool":
+                size = rows // 8
+            elif column.kind == "text":
+                size = rows * _COMMUNITY_ID_LENGTH
+            else:
+                size = values * _WIDTHS[column.kind]
+            has_offsets = column.kind in {"text", "ids", "times"}
+            self.data.append(pa.allocate_buffer(size))
+            self.validity.append(pa.allocate_buffer(values // 8))
+            self.offsets.append(
+                pa.allocate_buffer(4 * (rows + 1)) if has_offsets else None
+            )
+
+    def batch(self, count: int, schema: pa.Schema) -> pa.RecordBatch:
+        """Wrap the first rows, without copying them.
+
+        Parameters
+        ----------
+        count : int
+            Rows that were filled.
+        schema : pa.Schema
+            As :func:`plain_schema` gives it: names and addresses are still indices.
+        """
+        arrays = []
+        filled = zip(
+            self._columns, self.data, self.validity, self.offsets, strict=True
+        )
+        for column, data, validity, offsets in filled:
+            if data is None:
+                continue
+            kind = schema.field(column.name).type
+            if column.kind == "text":
+                array = pa.Array.from_buffers(kind, count, [None, offsets, data])
+            elif offsets is not None:
+                values = pa.Array.from_buffers(pa.int32(), count + 1, [None, offsets])
+                items = pa.Array.from_buffers(
+                    kind.value_type, values[count].as_py(), [validity, data]
+                )
+                array = pa.Array.from_buffers(
+                    kind, count, [None, offsets], children=[items]
+                )
+            else:
+                array = pa.Array.from_buffers(kind, count, [validity, data])
+            arrays.append(array)
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def text_array(texts: Iterable[str]) -> pa.Array:
+    """Give texts as an Arrow array; names that are no Unicode get a replacement.
+
+    ``pa.array`` would import pandas where it is installed, which takes longer than
+    reading a million packets.
+    """
+    offsets = array("i", [0])
+    data = bytearray()
+    for text in texts:
+        data += text.encode("utf-8", "replace")
+        offsets.append(len(data))
+    return pa.Array.from_buffers(
+        pa.utf8(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    )
+
+
+def index_array(indices: Sequence[int]) -> pa.Array:
+    """Give dictionary indices as an Arrow array, for the same reason."""
+    values = array("i", indices)
+    return pa.Array.from_buffers(
+        pa.int32(), len(values), [None, pa.py_buffer(values)]
+    )
+
+
+def plain_schema(table: str, wanted: Collection[str] | None = None) -> pa.Schema:
+    """Give a table's schema with int32 indices in place of dictionaries."""
+    fields = []
+    for field in arrow_schema(table):
+        if wanted is not None and field.name not in wanted:
+            continue
+        if pa.types.is_dictionary(field.type):
+            fields.append(field.with_type(pa.int32()))
+        else:
+            fields.append(field)
+    return pa.schema(fields)
+
+
+def with_dictionaries(
+    batch: pa.RecordBatch, schema: pa.Schema, dictionaries: Mapping[str, pa.Array]
+) -> pa.RecordBatch:
+    """Give the indices of a batch their meaning.
+
+    Parameters
+    ----------
+    batch : pa.RecordBatch
+        With indices in place of dictionary-encoded columns.
+    schema : pa.Schema
+        The table's schema.
+    dictionaries : mapping of str to pa.Array
+        One per dictionary-encoded column that the batch has.
+    """
+    arrays = []
+    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+        if name in dictionaries:
+            arrays.append(
+                pa.DictionaryArray.from_arrays(array, dictionaries[name], safe=False)
+            )
+        else:
+            arrays.append(array)
+    return pa.RecordBatch.from_arrays(
+        arrays, schema=pa.schema([schema.field(name) for name in batch.schema.names])
+    )

@@ -1,0 +1,201 @@
+"""A tables directory on disk: whole files or none, and never anybody else's."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from analyzer.errors import TablesError
+from analyzer.tables.captures import from_json, to_json
+from analyzer.tables.schema import SCHEMA_VERSION, TABLES, arrow_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from analyzer.tables.captures import CaptureSummary
+
+ENDINGS = (".arrow", ".parquet")
+_TOOL = b"k8s-capture-analyzer"
+
+
+def table_metadata(captures: list[CaptureSummary], version: str) -> dict[bytes, bytes]:
+    """Say in a table what it was made from, and by what."""
+    return {
+        b"tool": _TOOL,
+        b"tool_version": version.encode(),
+        b"schema_version": SCHEMA_VERSION.encode(),
+        b"captures": to_json(captures).encode(),
+    }
+
+
+def captures_of(metadata: Mapping[bytes, bytes]) -> list[CaptureSummary]:
+    """Read what :func:`table_metadata` wrote."""
+    return from_json(metadata[b"captures"].decode())
+
+
+def table_path(directory: Path, table: str) -> Path | None:
+    """Find the file of a table, None if the directory has none."""
+    for ending in ENDINGS:
+        path = directory / f"{table}{ending}"
+        if path.is_file():
+            return path
+    return None
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """Read the schema of one table's file."""
+    try:
+        if path.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            return pq.read_schema(path)
+        with pa.memory_map(os.fsencode(path)) as file:
+            return pa.ipc.open_file(file).schema
+    except (OSError, pa.ArrowInvalid) as error:
+        raise TablesError(
+            f"{path}: not a table of this tool ({error})",
+            hint="make the tables anew with `analyze flows`",
+        ) from error
+
+
+def is_tables_directory(directory: Path) -> bool:
+    """Tell whether a directory holds tables that this tool wrote."""
+    path = table_path(directory, "flows")
+    if path is None:
+        return False
+    try:
+        metadata = read_schema(path).metadata or {}
+    except TablesError:
+        return False
+    return bool(metadata.get(b"tool") == _TOOL)
+
+
+def check_directory(directory: Path) -> None:
+    """Refuse to write into a directory that is not ours.
+
+    Raises
+    ------
+    TablesError
+        If the directory exists, is not empty and is no tables directory, or is a file.
+    """
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise TablesError(
+            f"{directory}: exists and is not a directory",
+            hint="name another directory with -o",
+        )
+    if any(directory.iterdir()) and not is_tables_directory(directory):
+        raise TablesError(
+            f"{directory}: exists and is not a tables directory; left as it is",
+            hint="name another directory with -o",
+        )
+
+
+class DirectoryWriter:
+    """Write tables beside their places and move them there when all are whole.
+
+    Parameters
+    ----------
+    directory : Path
+        Made if need be; tables of an earlier run in it are replaced.
+    parquet : bool
+        Write Parquet files instead of Arrow IPC files.
+
+    Notes
+    -----
+    Used as a context manager: on an exception, Ctrl-C included, no file is left behind
+    and what the directory held stays as it was.
+    """
+
+    def __init__(self, directory: Path, *, parquet: bool = False) -> None:
+        check_directory(directory)
+        self.directory = directory
+        self._ending = ".parquet" if parquet else ".arrow"
+        self._parquet = parquet
+        self._partial: dict[str, Path] = {}
+        self._made_directory = False
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._made_directory = not self.directory.exists()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+        if kind is None:
+            self._move_into_place()
+            return
+        for path in self.directory.glob(".*.partial"):
+            path.unlink(missing_ok=True)
+        if self._made_directory:
+            with suppress(OSError):
+                self.directory.rmdir()
+
+    def scratch(self, name: str) -> Path:
+        """Give the path of a file that is gone when the writer is done."""
+        path = self.directory / f".{name}.partial"
+        self._stack.callback(path.unlink, missing_ok=True)
+        return path
+
+    def path(self, table: str) -> Path:
+        """Give the place of a table."""
+        return self.directory / f"{table}{self._ending}"
+
+    def write(
+        self,
+        table: str,
+        batches: Iterable[pa.RecordBatch],
+        metadata: Mapping[bytes, bytes],
+    ) -> None:
+        """Write one table whole, beside its place.
+
+        Parameters
+        ----------
+        table : str
+            Name of the table.
+        batches : iterable of pa.RecordBatch
+            With the table's schema; taken one at a time.
+        metadata : mapping of bytes to bytes
+            Goes into the schema.
+        """
+        path = self.directory / f".{table}{self._ending}.partial"
+        schema = arrow_schema(table).with_metadata(dict(metadata))
+        with pa.OSFile(os.fsencode(path), "wb") as file:
+            with self._open(file, schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+            file.flush()
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._partial[table] = path
+
+    def _open(self, file: pa.NativeFile, schema: pa.Schema) -> Any:
+        if self._parquet:
+            import pyarrow.parquet as pq
+
+            return pq.ParquetWriter(file, schema, compression="zstd")
+        return pa.ipc.new_file(file, schema)
+
+    def _move_into_place(self) -> None:
+        for table, path in self._partial.items():
+            path.replace(self.path(table))
+        for table in TABLES:
+            for ending in ENDINGS:
+                if table not in self._partial or ending != self._ending:
+                    (self.directory / f"{table}{ending}").unlink(missing_ok=True)

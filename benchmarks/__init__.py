@@ -1,0 +1,1 @@
+"""How fast the analyzer is, and next to what; see ``benchmarks/README.md``."""

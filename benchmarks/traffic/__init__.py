@@ -1,0 +1,1 @@
+"""Made-up traffic of a Kubernetes cluster, as arrays: planned, packed, framed."""

@@ -1,0 +1,1539 @@
+"""Packets to flows: the table of live flows, and its rows as columns.
+
+Packets are looked up in batches: first all index slots are prefetched, then the
+records, while packets are accounted one by one in capture order. A record leaves the table when
+its flow has ended or timed out, in a sweep that goes on at fixed packet numbers; so the
+rows and their order depend on the packets alone, not on how they arrive in batches.
+"""
+
+cimport cython
+
+from libc.stdint cimport (
+    UINT32_MAX,
+    int32_t,
+    int64_t,
+    uint8_t,
+    uint16_t,
+    uint32_t,
+    uint64_t,
+)
+from libc.stdlib cimport calloc, free, malloc, qsort, realloc
+from libc.string cimport memcpy, memset
+
+import secrets
+
+from analyzer._cext.addresses cimport AddressTable
+from analyzer._cext.columns cimport (
+    Columns,
+    put_u8,
+    put_u16,
+    put_u32,
+    put_u64,
+    set_null,
+)
+from cext.community_id cimport (
+    COMMUNITY_ID_LANES,
+    COMMUNITY_ID_LENGTH,
+    community_message,
+    community_text,
+    sha1_four,
+)
+from cext.cursor cimport (
+    be16,
+    be32,
+    be64,
+    fold_multiply,
+    likely_false,
+    likely_true,
+    prefetch_read,
+    prefetch_write,
+    raw32,
+    raw64,
+)
+from cext.frame cimport FRAME_BATCH, NO_TIME
+from cext.packet cimport (
+    HAS_ACK,
+    HAS_DIGEST,
+    HAS_FLAGS,
+    HAS_ICMP,
+    HAS_ICMP_ID,
+    HAS_IP_VNI,
+    HAS_PAYLOAD_LENGTH,
+    HAS_PORTS,
+    HAS_SEQ,
+    HAS_VLAN,
+    IS_COOKED_V1,
+    IS_FRAGMENT,
+    IS_LATER_FRAGMENT,
+    Address,
+    Packet,
+)
+from cext.record cimport (
+    MARK_COUNTERS,
+    MARK_ENDED,
+    MARK_GAP,
+    MARK_SYN_OPTIONS,
+    MARK_VLAN,
+    NO_SAMPLE_TIME,
+    SAMPLE_SIZE,
+    STATE_ORIGINATOR_1,
+    STATE_OUTER_SWAPPED,
+    STATE_PAYLOAD_UNKNOWN,
+    STATE_RTT,
+    STATE_SEQ,
+    STATE_SPEAKER,
+    ColdSide,
+    FlowCold,
+    FlowHead,
+    FlowHot,
+    FlowRecord,
+    FlowSide,
+    FlowTail,
+    add_sample_count,
+    first_frame_of,
+    has_option,
+    icmp_code_of,
+    icmp_type_of,
+    mss_of,
+    sample_count,
+    tsval_of,
+    vlan_of,
+    window_of,
+    with_counters,
+)
+from cext.tcp_state cimport (
+    conn_state,
+    endpoint,
+    follow_endpoints,
+    follow_handshake,
+    follow_sequence,
+    is_closed,
+    originator_of,
+    starts_anew,
+)
+from cext.wire.icmp cimport (
+    icmp6_counterpart,
+    icmp6_is_query,
+    icmp_counterpart,
+    icmp_is_query,
+)
+from cext.wire.ipv4 cimport (
+    IPV4_FRAGMENT_OFFSET,
+    PROTOCOL_ICMP,
+    PROTOCOL_ICMP6,
+    PROTOCOL_SCTP,
+    PROTOCOL_TCP,
+    PROTOCOL_UDP,
+    Ipv4Header,
+    ipv4_fragment,
+    ipv4_header_length,
+)
+from cext.wire.ipv6 cimport Ipv6Header
+from cext.wire.tcp cimport (
+    TCP_ACK,
+    TCP_OPTION_MSS,
+    TCP_OPTION_TIMESTAMPS,
+    TCP_SYN,
+)
+
+cdef extern from "<sys/mman.h>" nogil:
+    int madvise(void* address, size_t length, int advice)
+    enum:
+        MADV_HUGEPAGE
+
+cdef extern from "<stdlib.h>" nogil:
+    int posix_memalign(void** memory, size_t alignment, size_t size)
+
+cdef enum:
+    KEY_OCTETS = 20                 # that FlowHead and Lookup begin with
+    SEGMENT_BITS = 16
+    SEGMENT_SIZE = 1 << SEGMENT_BITS
+    SEGMENT_MASK = SEGMENT_SIZE - 1
+    HUGE_PAGE = 2 << 20
+    MOST_SEGMENTS = 1 << 15         # 2^31 live flows
+    FIRST_SLOTS = 1 << 16
+    PREFETCH_AHEAD = 12             # records fetched before they are needed
+    # A sweep goes on every TICK packets, by SWEEP_STEP records.
+    TICK = 4096
+    SWEEP_STEP = 16384
+    FRAGMENT_SLOTS = 1 << 14
+    SIGHTING_SLOTS = 1 << 16
+    FIRST_TUNNELS = 64
+    ICMP_ERROR_PORTS = 0x8000       # no query type is as large
+
+# An index slot is hash << 32 | number of the record plus one. Hashes are odd.
+cdef uint64_t SLOT_EMPTY = 0
+cdef uint64_t SLOT_REMOVED = 0xFFFFFFFF
+
+cdef int64_t SECOND = 1000000000
+cdef int64_t CLOSED_LINGER = 60 * SECOND        # TIME_WAIT of Linux
+cdef int64_t FRAGMENT_LIFE = 60 * SECOND        # RFC 8200 section 4.5
+cdef int64_t SWEEP_INTERVAL = 30 * SECOND
+# How far times may run backwards before a sweep and a look-up could disagree.
+cdef int64_t DISORDER = 5 * SECOND
+# One packet passes the devices of one host within this time.
+cdef int64_t COPY_WINDOW = 5000000
+
+cdef uint64_t ID_1 = 0xA0761D6478BD642F         # odd constants of wyhash
+cdef uint64_t ID_2 = 0xE7037ED1A0B428DB
+
+# The columns, in the order of FLOWS in analyzer/tables/schema.py.
+cdef enum:
+    FLOW_ID = 0
+    CAPTURE
+    POINT
+    PROTOCOL
+    ORIGINATOR_IP
+    ORIGINATOR_PORT
+    RESPONDER_IP
+    RESPONDER_PORT
+    TUNNEL
+    VNI
+    OUTER_ORIGINATOR_IP
+    OUTER_RESPONDER_IP
+    VLAN
+    START_TIME
+    END_TIME
+    ORIGINATOR_PACKETS
+    RESPONDER_PACKETS
+    ORIGINATOR_BYTES
+    RESPONDER_BYTES
+    ORIGINATOR_PAYLOAD_BYTES
+    RESPONDER_PAYLOAD_BYTES
+    WIRE_BYTES
+    TCP_STATE
+    ORIGINATOR_TCP_FLAGS
+    RESPONDER_TCP_FLAGS
+    ORIGINATOR_ISN
+    RESPONDER_ISN
+    HANDSHAKE_RTT
+    ORIGINATOR_RETRANSMITS
+    RESPONDER_RETRANSMITS
+    FRAGMENTS
+    ICMP_ERRORS
+    COMMUNITY_ID
+    FIRST_FRAME
+    ICMP_TYPE
+    ICMP_CODE
+    ICMP_ID
+    ORIGINATOR_TTL
+    RESPONDER_TTL
+    COPIES
+    REQUESTS
+    ORIGINATOR_SYN_TSVAL
+    ORIGINATOR_SYN_WINDOW
+    ORIGINATOR_SYN_MSS
+    ORIGINATOR_SYN_WINDOW_SCALE
+    ORIGINATOR_SYN_OPTIONS
+    RESPONDER_SYN_TSVAL
+    RESPONDER_SYN_WINDOW
+    RESPONDER_SYN_MSS
+    RESPONDER_SYN_WINDOW_SCALE
+    RESPONDER_SYN_OPTIONS
+    ORIGINATOR_SEQ_START
+    ORIGINATOR_SEQ_END
+    RESPONDER_SEQ_START
+    RESPONDER_SEQ_END
+    ORIGINATOR_DIGEST
+    RESPONDER_DIGEST
+    ORIGINATOR_PACKET_IDS
+    ORIGINATOR_PACKET_TIMES
+    RESPONDER_PACKET_IDS
+    RESPONDER_PACKET_TIMES
+    COLUMN_COUNT
+
+
+cdef struct FirstFrame:
+    uint64_t frame
+    uint32_t record
+
+
+cdef int by_frame(const void* a, const void* b) noexcept nogil:
+    cdef uint64_t first = (<const FirstFrame*>a).frame
+    cdef uint64_t second = (<const FirstFrame*>b).frame
+    return (first > second) - (first < second)
+
+
+@cython.final
+cdef class FlowTable:
+    """Group the packets of one capture after another into flows.
+
+    Parameters
+    ----------
+    addresses : AddressTable
+        Numbers the addresses, shared with the other tables of a run.
+    idle_timeout, active_timeout : int
+        Nanoseconds after which a flow without packets ends, and after which a flow is
+        cut although it goes on (0: never).
+    """
+
+    column_count = COLUMN_COUNT
+    record_size = sizeof(FlowRecord)
+
+    def __cinit__(
+        self, AddressTable addresses, int64_t idle_timeout, int64_t active_timeout
+    ):
+        self.addresses = addresses
+        self.idle_timeout = idle_timeout
+        self.closed_timeout = min(idle_timeout, CLOSED_LINGER)
+        self.active_timeout = active_timeout
+        self.hot = <FlowHot**>calloc(MOST_SEGMENTS, sizeof(void*))
+        self.cold = <FlowCold**>calloc(MOST_SEGMENTS, sizeof(void*))
+        self.tails = <FlowTail**>calloc(MOST_SEGMENTS, sizeof(void*))
+        self.slots = FIRST_SLOTS
+        self.index = <uint64_t*>calloc(self.slots, sizeof(uint64_t))
+        self.tunnel_capacity = FIRST_TUNNELS
+        self.tunnels = <TunnelEntry*>malloc(FIRST_TUNNELS * sizeof(TunnelEntry))
+        self.tunnel_slots = <TunnelSlot*>calloc(4 * FIRST_TUNNELS, sizeof(TunnelSlot))
+        self.fragments = <FragmentEntry*>calloc(FRAGMENT_SLOTS, sizeof(FragmentEntry))
+        self.sightings = <SightingEntry*>calloc(SIGHTING_SLOTS, sizeof(SightingEntry))
+        if not (
+            self.hot and self.cold and self.tails and self.index and self.tunnels
+            and self.tunnel_slots and self.fragments and self.sightings
+        ):
+            raise MemoryError
+        # A capture made to collide under one seed does not under the next.
+        for number in range(3):
+            self.seeds[number] = secrets.randbits(64) | 1
+        self.begin_capture()
+
+    def __dealloc__(self):
+        cdef uint32_t segment
+        if self.hot and self.cold and self.tails:
+            for segment in range(self.segments):
+                free(self.hot[segment])
+                free(self.cold[segment])
+                free(self.tails[segment])
+        free(self.hot)
+        free(self.cold)
+        free(self.tails)
+        free(self.index)
+        free(self.tunnels)
+        free(self.tunnel_slots)
+        free(self.fragments)
+        free(self.sightings)
+        free(self.ended)
+        free(self.order)
+
+    def begin_capture(self):
+        """Start with an empty table; the rows before must have been retired."""
+        memset(self.index, 0, self.slots * sizeof(uint64_t))
+        memset(self.fragments, 0, FRAGMENT_SLOTS * sizeof(FragmentEntry))
+        memset(self.sightings, 0, SIGHTING_SLOTS * sizeof(SightingEntry))
+        self.used = self.free_record = self.live = self.taken = self.written = 0
+        self.shuffled = False
+        self.now = self.swept = NO_TIME
+        self.sweep_at = self.sweep_end = 0
+        self.packets = 0
+        free(self.order)
+        self.order = NULL
+
+    # ---- look-up and accounting ---------------------------------------------------
+
+    cdef void add(self, const Packet* packets, int count) noexcept nogil:
+        """Account a batch of at most FRAME_BATCH packets, in order."""
+        cdef int before = <int>min(<uint64_t>count, TICK - self.packets % TICK)
+        self.add_some(packets, before)
+        if self.packets % TICK == 0:
+            self.sweep()
+        if before < count:
+            self.add_some(packets + before, count - before)
+
+    cdef void add_some(self, const Packet* packets, int count) noexcept nogil:
+        cdef Lookup keys[FRAME_BATCH]
+        cdef Sample samples[FRAME_BATCH]
+        cdef Sample* sample
+        cdef int index, known = 0, put_off = 0
+        self.packets += count
+        if likely_false(
+            self.taken + <uint32_t>count > self.slots // 4 * 3
+            and not self.grow_index()
+        ):
+            return
+        if likely_false(
+            self.used + <uint32_t>count > self.segments << SEGMENT_BITS
+            and not self.add_segment()
+        ):
+            return
+        for index in range(count):
+            if packets[index].time > self.now:
+                self.now = packets[index].time
+            if self.describe(&packets[index], &keys[known]):
+                prefetch_read(
+                    &self.index[<uint64_t>keys[known].hash * self.slots >> 32]
+                )
+                known += 1
+        if likely_false(self.swept == NO_TIME):
+            self.swept = self.now
+        for index in range(min(known, PREFETCH_AHEAD)):
+            self.prefetch_record(&keys[index])
+        for index in range(known):
+            if index + PREFETCH_AHEAD < known:
+                self.prefetch_record(&keys[index + PREFETCH_AHEAD])
+            self.account(&keys[index], samples, &put_off)
+        for index in range(put_off):
+            sample = &samples[index]
+            insert_sample(sample)
+
+    cdef void prefetch_record(self, const Lookup* key) noexcept nogil:
+        """Fetch the record that a look-up most likely ends at; its slot is there."""
+        cdef uint64_t slot = self.index[<uint64_t>key.hash * self.slots >> 32]
+        cdef uint32_t record = <uint32_t>slot - 1
+        cdef FlowHot* flow
+        if slot != SLOT_EMPTY and slot != SLOT_REMOVED:
+            flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+            prefetch_write(flow)
+            prefetch_write(&flow.sides)
+
+    cdef bint describe(self, const Packet* packet, Lookup* key) noexcept nogil:
+        """Find the flow's key, the same for both directions; False if there is none."""
+        cdef uint32_t src, dst
+        cdef uint16_t src_port = 0, dst_port = 0
+        if likely_false(packet.ip_version == 0):
+            return False
+        if likely_true(packet.ip_version == 4):
+            src = <uint32_t>packet.src.low
+            dst = <uint32_t>packet.dst.low
+        else:
+            src = self.addresses.intern(packet.src.high, packet.src.low, 6)
+            dst = self.addresses.intern(packet.dst.high, packet.dst.low, 6)
+        key.packet = packet
+        key.protocol = packet.protocol
+        key.ip_version = packet.ip_version
+        key.point = packet.point
+        key.outer_swapped = 0
+        if packet.ip_layers > 1:
+            key.tunnel = self.tunnel_of(packet, &key.outer_swapped)
+        else:
+            key.tunnel = 0
+        if likely_true((packet.has & HAS_PORTS) != 0):
+            src_port = packet.src_port
+            dst_port = packet.dst_port
+        if likely_false((packet.has & IS_FRAGMENT) != 0):
+            self.join_fragment(packet, &src_port, &dst_port, key)
+        # Numbers of IPv6 addresses need not be in the order of the addresses: all that
+        # matters is that both directions agree.
+        if src < dst or (src == dst and src_port <= dst_port):
+            key.side = 0
+            key.ends[0] = src
+            key.ends[1] = dst
+            key.ports[0] = src_port
+            key.ports[1] = dst_port
+        else:
+            key.side = 1
+            key.outer_swapped ^= 1
+            key.ends[0] = dst
+            key.ends[1] = src
+            key.ports[0] = dst_port
+            key.ports[1] = src_port
+        if likely_false((packet.has & HAS_ICMP) != 0):
+            icmp_ports(packet, key.ports)
+        key.hash = self.hash_of(key)
+        return True
+
+    cdef uint32_t hash_of(self, const Lookup* key) noexcept nogil:
+        cdef uint64_t ends = <uint64_t>key.ends[0] << 32 | key.ends[1]
+        cdef uint64_t rest = (
+            <uint64_t>key.ports[0] << 48 | <uint64_t>key.ports[1] << 32
+            | <uint32_t>key.point << 16 | <uint32_t>key.protocol << 8 | key.ip_version
+        )
+        cdef uint64_t hashed = fold_multiply(
+            ends ^ self.seeds[0], rest ^ self.seeds[1] ^ key.tunnel * ID_1
+        )
+        hashed = hashed * self.seeds[2]
+        return <uint32_t>(hashed >> 32) | 1
+
+    cdef uint32_t find(self, const Lookup* key, uint32_t* slot) noexcept nogil:
+        """Give the number plus one of the record, or 0 and the slot for a new one."""
+        cdef uint32_t at = <uint32_t>(<uint64_t>key.hash * self.slots >> 32)
+        cdef uint32_t room = UINT32_MAX
+        cdef uint64_t entry
+        cdef uint32_t record
+        cdef FlowHead* head
+        while True:
+            entry = self.index[at]
+            if entry >> 32 == key.hash:
+                record = <uint32_t>entry
+                head = &self.hot[(record - 1) >> SEGMENT_BITS][
+                    (record - 1) & SEGMENT_MASK
+                ].head
+                if likely_true(same_key(head, key)):
+                    slot[0] = at
+                    return record
+            elif entry == SLOT_EMPTY:
+                slot[0] = at if room == UINT32_MAX else room
+                return 0
+            elif entry == SLOT_REMOVED and room == UINT32_MAX:
+                room = at
+            at += 1
+            if at == self.slots:
+                at = 0
+
+    cdef uint32_t place_of(self, uint32_t hash, uint32_t record) noexcept nogil:
+        """Give the slot of a record that is in the index."""
+        cdef uint32_t at = <uint32_t>(<uint64_t>hash * self.slots >> 32)
+        cdef uint64_t entry = <uint64_t>hash << 32 | (record + 1)
+        while self.index[at] != entry:
+            at += 1
+            if at == self.slots:
+                at = 0
+        return at
+
+    cdef bint grow_index(self) noexcept nogil:
+        """Make the index half as large again, or only clear removed slots."""
+        cdef uint32_t slots = self.slots
+        cdef void* memory = NULL
+        cdef uint64_t* index
+        cdef uint32_t at, place
+        if self.live + FRAME_BATCH > slots // 2:
+            slots = slots // 2 * 3
+        if slots > UINT32_MAX // 2 or posix_memalign(
+            &memory, HUGE_PAGE, slots * sizeof(uint64_t)
+        ):
+            self.out_of_memory = True
+            return False
+        index = <uint64_t*>memory
+        madvise_huge(index, slots * sizeof(uint64_t))
+        memset(index, 0, slots * sizeof(uint64_t))
+        self.taken = 0
+        for at in range(self.slots):
+            if self.index[at] != SLOT_EMPTY and self.index[at] != SLOT_REMOVED:
+                place = <uint32_t>((self.index[at] >> 32) * slots >> 32)
+                while index[place]:
+                    place += 1
+                    if place == slots:
+                        place = 0
+                index[place] = self.index[at]
+                self.taken += 1
+        free(self.index)
+        self.index = index
+        self.slots = slots
+        return True
+
+    cdef bint add_segment(self) noexcept nogil:
+        cdef void* hot = NULL
+        cdef void* cold = NULL
+        cdef void* tails = NULL
+        if (
+            self.segments == MOST_SEGMENTS
+            or posix_memalign(&hot, HUGE_PAGE, SEGMENT_SIZE * sizeof(FlowHot))
+            or posix_memalign(&cold, HUGE_PAGE, SEGMENT_SIZE * sizeof(FlowCold))
+            or posix_memalign(&tails, HUGE_PAGE, SEGMENT_SIZE * sizeof(FlowTail))
+        ):
+            free(hot)
+            free(cold)
+            self.out_of_memory = True
+            return False
+        madvise_huge(hot, SEGMENT_SIZE * sizeof(FlowHot))
+        madvise_huge(cold, SEGMENT_SIZE * sizeof(FlowCold))
+        madvise_huge(tails, SEGMENT_SIZE * sizeof(FlowTail))
+        self.hot[self.segments] = <FlowHot*>hot
+        self.cold[self.segments] = <FlowCold*>cold
+        self.tails[self.segments] = <FlowTail*>tails
+        self.segments += 1
+        return True
+
+    cdef uint32_t begin(
+        self, const Lookup* key, uint32_t slot, int originator
+    ) noexcept nogil:
+        """Begin a flow in a slot; give its record."""
+        cdef const Packet* packet = key.packet
+        cdef uint32_t record
+        cdef FlowHot* flow
+        cdef FlowCold* cold
+        if likely_false(self.free_record != 0):
+            record = self.free_record - 1
+            flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+            self.free_record = flow.head.ends[0]
+            self.shuffled = True
+        else:
+            record = self.used
+            self.used += 1
+            flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        if self.index[slot] == SLOT_EMPTY:
+            self.taken += 1
+        self.index[slot] = <uint64_t>key.hash << 32 | (record + 1)
+        self.live += 1
+        cold = &self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        memset(flow, 0, sizeof(FlowHot))
+        memset(cold, 0, sizeof(FlowCold))
+        memcpy(flow, key, KEY_OCTETS)
+        flow.head.start = packet.time
+        flow.head.last = packet.time
+        if packet.has & HAS_VLAN:
+            flow.head.marks = MARK_VLAN
+            cold.sides[1].first_seen[0] = packet.vlan
+        if packet.has & HAS_ICMP:
+            cold.sides[1].first_seen[1] = packet.icmp_type << 8 | packet.icmp_code
+        if originator == 1:
+            flow.head.state = STATE_ORIGINATOR_1
+        if key.outer_swapped:
+            flow.head.state |= STATE_OUTER_SWAPPED
+        cold.sides[0].first_seen[0] = <uint32_t>packet.frame
+        cold.sides[0].first_seen[1] = <uint32_t>(packet.frame >> 32)
+        return record
+
+    cdef bint expired(self, const FlowHot* flow, int64_t time) noexcept nogil:
+        """Whether a packet at this time comes too late for the flow."""
+        cdef int64_t silence = time - flow.head.last
+        if likely_true(silence <= self.closed_timeout):
+            return False
+        if time == NO_TIME or flow.head.last == NO_TIME:
+            return False
+        return silence > self.idle_timeout or (
+            flow.head.protocol == PROTOCOL_TCP and is_closed(&flow.head)
+        )
+
+    cdef void account(
+        self, const Lookup* key, Sample* samples, int* samples_put_off
+    ) noexcept nogil:
+        """Add one packet to its flow, which begins with it if need be."""
+        cdef const Packet* packet = key.packet
+        cdef uint32_t slot
+        cdef uint32_t record = self.find(key, &slot)
+        cdef int side = key.side
+        cdef int originator = side
+        cdef FlowHot* flow
+        cdef FlowHead* head
+        cdef FlowSide* mine
+        cdef FlowCold* cold
+        cdef FlowTail* tail
+        cdef uint64_t id = 0
+        cdef int64_t offset
+        cdef Sample* sample
+        cdef bint is_tcp = packet.protocol == PROTOCOL_TCP
+        cdef bint known_payload = (packet.has & HAS_PAYLOAD_LENGTH) != 0
+        cdef bint repeated = False, copied = False
+        if is_tcp and packet.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN | TCP_ACK:
+            originator = 1 - side   # who answers a SYN did not send the first packet
+        if likely_true(record != 0):
+            record -= 1
+            flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+            cold = &self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+            if likely_false(
+                self.expired(flow, packet.time)
+                or (is_tcp and starts_anew(flow, cold, packet, side))
+            ):
+                self.end_record(record)
+                record = self.begin(key, slot, originator)
+            elif likely_false(
+                self.active_timeout
+                and packet.time - flow.head.start > self.active_timeout
+                and packet.time != NO_TIME
+                and flow.head.start != NO_TIME
+            ):
+                originator = originator_of(&flow.head)
+                self.end_record(record)
+                record = self.begin(key, slot, originator)
+            elif likely_false(flow.sides[side].packets == UINT32_MAX):
+                originator = originator_of(&flow.head)
+                self.end_record(record)
+                record = self.begin(key, slot, originator)
+        else:
+            record = self.begin(key, slot, originator)
+        flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        head = &flow.head
+        mine = &flow.sides[side]
+        cold = &self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        tail = &self.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        if likely_false((packet.has & (IS_COOKED_V1 | IS_FRAGMENT)) != 0):
+            if packet.has & IS_FRAGMENT:
+                with_counters(head, tail).fragments += 1
+            if packet.has & IS_COOKED_V1 and self.seen_elsewhere(key):
+                with_counters(head, tail).copies += 1
+                copied = True
+        if packet.time > head.last:
+            head.last = packet.time
+        head.wire_bytes += packet.wire_length
+        if mine.packets == 0:
+            head.ttl[side] = packet.ttl
+        mine.packets += 1
+        mine.bytes += packet.ip_length
+        if likely_true(known_payload):
+            mine.payload += packet.payload_length
+        else:
+            head.state |= STATE_PAYLOAD_UNKNOWN << side
+        if is_tcp:
+            if likely_true((packet.has & HAS_SEQ) != 0):
+                if likely_true((packet.has & HAS_FLAGS) != 0):
+                    follow_handshake(flow, cold, packet, side)
+                if likely_true(known_payload):
+                    repeated = follow_sequence(flow, cold, tail, packet, side)
+                    if repeated and not copied:
+                        cold.sides[side].retransmits += 1
+                else:
+                    follow_cut_sequence(flow, cold, packet, side)
+                if packet.has & HAS_ACK:
+                    id = fold_multiply(
+                        (<uint64_t>packet.seq << 32 | packet.ack) ^ ID_1, ID_2
+                    )
+            if likely_true((packet.has & HAS_FLAGS) != 0):
+                follow_endpoints(head, packet.tcp_flags, side)
+                head.flags[side] |= packet.tcp_flags
+        elif packet.has & HAS_DIGEST and not packet.has & IS_LATER_FRAGMENT:
+            id = packet.digest
+            if sample_count(head, side) == 0:
+                cold.sides[side].digest = id
+        if packet.payload_length and not repeated and not copied and known_payload:
+            if (
+                side == originator_of(head)
+                and not head.state & STATE_SPEAKER << side
+            ):
+                head.turns += 1
+            head.state &= ~(<uint16_t>3 * STATE_SPEAKER)
+            head.state |= STATE_SPEAKER << side
+        if id and (
+            id < mine.sample_limit or sample_count(head, side) < SAMPLE_SIZE
+        ):
+            offset = (packet.time - head.start) // 1000
+            if packet.time == NO_TIME or head.start == NO_TIME:
+                offset = NO_SAMPLE_TIME
+            elif offset < 0:
+                offset = 0
+            offset = min(offset, NO_SAMPLE_TIME)
+            if sample_count(head, side) == 0:
+                mine.sample_limit = id
+                cold.sides[side].sample_limit_time = <uint32_t>offset
+                add_sample_count(head, side)
+            else:
+                prefetch_write(&tail.sample_ids[side])
+                sample = &samples[samples_put_off[0]]
+                sample.hot = flow
+                sample.cold = cold
+                sample.tail = tail
+                sample.id = id
+                sample.side = side
+                sample.time = <uint32_t>offset
+                samples_put_off[0] += 1
+        if likely_false(packet.quoted != NULL):
+            self.count_icmp_error(packet)
+
+    cdef bint seen_elsewhere(self, const Lookup* key) noexcept nogil:
+        """Whether SLL shows a packet again that passed another interface just now."""
+        cdef const Packet* packet = key.packet
+        cdef uint64_t hashed = fold_multiply(
+            (<uint64_t>key.hash << 32 | packet.seq) ^ self.seeds[1],
+            (<uint64_t>packet.ack << 32 | <uint32_t>packet.ip_id << 16
+             | packet.tcp_flags << 8 | key.side) ^ self.seeds[2],
+        )
+        cdef SightingEntry* entry
+        hashed = fold_multiply(
+            hashed ^ packet.ip_length, packet.payload_length ^ self.seeds[0]
+        )
+        if packet.has & HAS_DIGEST:
+            hashed ^= packet.digest
+        entry = &self.sightings[hashed & (SIGHTING_SLOTS - 1)]
+        if (
+            entry.packet == hashed
+            and 0 <= packet.time - entry.time <= COPY_WINDOW
+            and packet.time != NO_TIME
+        ):
+            return True
+        entry.packet = hashed
+        entry.time = packet.time
+        return False
+
+    cdef void join_fragment(
+        self,
+        const Packet* packet,
+        uint16_t* src_port,
+        uint16_t* dst_port,
+        const Lookup* key,
+    ) noexcept nogil:
+        """Remember the ports of a first fragment, or recall them for a later one."""
+        cdef uint64_t hashed = fold_multiply(
+            packet.src.high ^ self.seeds[0], packet.src.low ^ self.seeds[1]
+        )
+        cdef FragmentEntry* entry
+        hashed = fold_multiply(hashed ^ packet.dst.high, packet.dst.low ^ self.seeds[2])
+        hashed = fold_multiply(
+            hashed ^ packet.fragment_id ^ <uint64_t>key.tunnel << 32,
+            self.seeds[0] ^ packet.protocol ^ <uint32_t>packet.point << 8,
+        )
+        entry = &self.fragments[hashed & (FRAGMENT_SLOTS - 1)]
+        if not packet.has & IS_LATER_FRAGMENT:
+            if packet.has & HAS_PORTS:
+                entry.datagram = hashed
+                entry.time = packet.time
+                entry.src_port = src_port[0]
+                entry.dst_port = dst_port[0]
+        elif entry.datagram == hashed and (
+            packet.time - entry.time <= FRAGMENT_LIFE or packet.time == NO_TIME
+        ):
+            src_port[0] = entry.src_port
+            dst_port[0] = entry.dst_port
+
+    cdef void count_icmp_error(self, const Packet* packet) noexcept nogil:
+        """Find the flow of the packet that an ICMP error quotes; count the error."""
+        cdef Packet quoted
+        cdef Lookup key
+        cdef uint32_t slot, record
+        memset(&quoted, 0, sizeof(Packet))
+        if not read_quoted(packet, &quoted):
+            return
+        quoted.point = packet.point
+        # The error need not come back through the tunnel that the packet went by.
+        if not self.describe(&quoted, &key):
+            return
+        if packet.ip_layers > 1:
+            key.tunnel = self.tunnel_of(packet, &key.outer_swapped)
+            key.hash = self.hash_of(&key)
+        record = self.find(&key, &slot)
+        if not record and key.tunnel:
+            key.tunnel = 0
+            key.hash = self.hash_of(&key)
+            record = self.find(&key, &slot)
+        if record:
+            record -= 1
+            with_counters(
+                &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK].head,
+                &self.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK],
+            ).icmp_errors += 1
+
+    cdef uint32_t tunnel_of(
+        self, const Packet* packet, uint8_t* swapped
+    ) noexcept nogil:
+        """Number the (type, VNI, unordered endpoints) of tunnels, from 1.
+
+        A seeded hash of 64 bits stands for the whole key, so that a packet touches one
+        cache line here.
+        """
+        cdef const Address* a = &packet.outer_src
+        cdef const Address* b = &packet.outer_dst
+        cdef uint32_t mask = 4 * self.tunnel_capacity - 1
+        cdef uint64_t kind = (
+            <uint64_t>packet.ip_vni << 16 | packet.ip_tunnel << 8
+            | packet.outer_version << 1 | ((packet.has & HAS_IP_VNI) != 0)
+        )
+        cdef uint64_t hashed
+        cdef uint32_t at
+        cdef TunnelEntry* entry
+        swapped[0] = 0
+        if a.high > b.high or (a.high == b.high and a.low > b.low):
+            a, b = b, a
+            swapped[0] = 1
+        if likely_true(packet.outer_version == 4):
+            hashed = a.low << 32 | b.low
+        else:
+            hashed = fold_multiply(a.low ^ self.seeds[0], b.low ^ self.seeds[1])
+            hashed ^= fold_multiply(a.high ^ self.seeds[2], b.high ^ hashed)
+        hashed = fold_multiply(hashed ^ self.seeds[2], kind ^ self.seeds[0]) | 1
+        at = <uint32_t>(hashed >> 20) & mask
+        while self.tunnel_slots[at].key:
+            if likely_true(self.tunnel_slots[at].key == hashed):
+                return self.tunnel_slots[at].number
+            at = (at + 1) & mask
+        if self.tunnel_count == self.tunnel_capacity:
+            if not self.grow_tunnels():
+                return 0
+            return self.tunnel_of(packet, swapped)
+        entry = &self.tunnels[self.tunnel_count]
+        entry.vni = packet.ip_vni
+        entry.kind = packet.ip_tunnel
+        entry.has_vni = (packet.has & HAS_IP_VNI) != 0
+        entry.numbers[0] = self.addresses.intern(a.high, a.low, packet.outer_version)
+        entry.numbers[1] = self.addresses.intern(b.high, b.low, packet.outer_version)
+        self.tunnel_count += 1
+        self.tunnel_slots[at].key = hashed
+        self.tunnel_slots[at].number = self.tunnel_count
+        return self.tunnel_count
+
+    cdef bint grow_tunnels(self) noexcept nogil:
+        cdef TunnelEntry* entries
+        cdef TunnelSlot* slots
+        cdef uint32_t old, at, mask
+        entries = <TunnelEntry*>realloc(
+            self.tunnels, 2 * <size_t>self.tunnel_capacity * sizeof(TunnelEntry)
+        )
+        if entries != NULL:
+            self.tunnels = entries
+        slots = <TunnelSlot*>calloc(
+            8 * <size_t>self.tunnel_capacity, sizeof(TunnelSlot)
+        )
+        if entries == NULL or slots == NULL or self.tunnel_capacity >= 1 << 28:
+            free(slots)
+            self.out_of_memory = True
+            return False
+        mask = 8 * self.tunnel_capacity - 1
+        for old in range(4 * self.tunnel_capacity):
+            if self.tunnel_slots[old].key:
+                at = <uint32_t>(self.tunnel_slots[old].key >> 20) & mask
+                while slots[at].key:
+                    at = (at + 1) & mask
+                slots[at] = self.tunnel_slots[old]
+        self.tunnel_capacity *= 2
+        free(self.tunnel_slots)
+        self.tunnel_slots = slots
+        return True
+
+    # ---- rows that leave the table ------------------------------------------------
+
+    cdef void sweep(self) noexcept nogil:
+        """Take a step through the table; what has ended or timed out leaves it."""
+        cdef uint32_t record, stop
+        cdef FlowHot* flow
+        cdef Lookup key
+        if self.sweep_end == 0:
+            if self.now == NO_TIME or self.now - self.swept < SWEEP_INTERVAL:
+                return
+            self.swept = self.now
+            self.sweep_at = 0
+            self.sweep_end = self.used
+        stop = min(self.sweep_end, self.sweep_at + SWEEP_STEP)
+        for record in range(self.sweep_at, stop):
+            flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+            if flow.head.ip_version == 0:
+                continue        # free
+            if not flow.head.marks & MARK_ENDED:
+                if not self.expired(flow, self.now - DISORDER):
+                    continue
+                memcpy(&key, flow, KEY_OCTETS)
+                self.index[self.place_of(self.hash_of(&key), record)] = SLOT_REMOVED
+                self.live -= 1
+            if not self.keep_ended(record):
+                return
+            flow.head.ip_version = 0
+            flow.head.ends[0] = self.free_record
+            self.free_record = record + 1
+        self.sweep_at = stop
+        if stop == self.sweep_end:
+            self.sweep_end = 0
+
+    cdef void end_record(self, uint32_t record) noexcept nogil:
+        """End a flow whose five-tuple begins anew; its slot is the new flow's."""
+        cdef FlowHead* head = (
+            &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK].head
+        )
+        head.marks |= MARK_ENDED
+        self.live -= 1
+
+    cdef bint keep_ended(self, uint32_t record) noexcept nogil:
+        """Copy a record to the rows that wait to be taken."""
+        cdef FlowRecord* larger
+        cdef FlowRecord* kept
+        cdef size_t capacity
+        if self.ended_count == self.ended_capacity:
+            capacity = 2 * self.ended_capacity if self.ended_capacity else 4096
+            larger = <FlowRecord*>realloc(self.ended, capacity * sizeof(FlowRecord))
+            if larger == NULL:
+                self.out_of_memory = True
+                return False
+            self.ended = larger
+            self.ended_capacity = capacity
+        kept = &self.ended[self.ended_count]
+        kept.hot = self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        kept.cold = self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        kept.tail = self.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        number_ends(self, &kept.hot.head)
+        self.ended_count += 1
+        return True
+
+    def take_ended(self):
+        """Take the rows that have left the table, as opaque octets."""
+        taken = (<const char*>self.ended)[: self.ended_count * sizeof(FlowRecord)]
+        self.ended_count = 0
+        return taken
+
+    @property
+    def ended_rows(self):
+        """Rows that wait to be taken."""
+        return self.ended_count
+
+    cdef bint sort_records(self) noexcept nogil:
+        """Find the order of the first frames, where freed records were used again."""
+        cdef FirstFrame* frames = <FirstFrame*>malloc(self.used * sizeof(FirstFrame))
+        cdef uint32_t record, count = 0
+        self.order = <uint32_t*>malloc(self.used * sizeof(uint32_t))
+        if frames == NULL or self.order == NULL:
+            free(frames)
+            self.out_of_memory = True
+            return False
+        for record in range(self.used):
+            if self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK].head.ip_version:
+                frames[count].frame = first_frame_of(
+                    &self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+                )
+                frames[count].record = record
+                count += 1
+        qsort(frames, count, sizeof(FirstFrame), by_frame)
+        for record in range(count):
+            self.order[record] = frames[record].record
+        free(frames)
+        self.used = count
+        return True
+
+    def end_capture(self):
+        """Fix the order of the rows that are left: that of their first frames."""
+        cdef bint sorted = True
+        if self.shuffled or self.free_record:
+            with nogil:
+                sorted = self.sort_records()
+        if not sorted:
+            raise MemoryError
+
+    def retire(self, uint32_t most):
+        """Move up to `most` of the rows that are left to those that wait to be taken.
+
+        Returns False when none is left.
+        """
+        cdef uint32_t stop = min(self.used, self.written + most)
+        cdef uint32_t position
+        with nogil:
+            for position in range(self.written, stop):
+                if not self.keep_ended(
+                    position if self.order == NULL else self.order[position]
+                ):
+                    break
+        if self.out_of_memory:
+            raise MemoryError
+        self.written = stop
+        return self.written < self.used
+
+    def number_addresses(self):
+        """Number the addresses of the rows that are left; then `write` may follow."""
+        cdef uint32_t position, record
+        with nogil:
+            for position in range(self.written, self.used):
+                record = position if self.order == NULL else self.order[position]
+                number_ends(
+                    self, &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK].head
+                )
+
+    @property
+    def protocols(self):
+        """Protocol numbers of the rows that have their addresses numbered, sorted."""
+        return [number for number in range(256) if self.seen_protocols[number]]
+
+    def write(
+        self,
+        Columns columns,
+        const int32_t[::1] captures,
+        const int32_t[::1] points,
+        const int32_t[::1] protocols,
+    ):
+        """Fill columns with the next of the rows that are left.
+
+        Parameters
+        ----------
+        columns : Columns
+            One per column of the flows table.
+        captures, points, protocols : buffer of int32
+            Dictionary index of the capture and of the name of each observation point,
+            and of each protocol number.
+
+        Returns
+        -------
+        int
+            Rows written, 0 when none is left.
+        """
+        cdef uint32_t count = min(
+            self.used - self.written, <uint32_t>columns.rows
+        )
+        cdef uint32_t row, record
+        cdef const FlowHot* flows[COMMUNITY_ID_LANES]
+        cdef const FlowCold* colds[COMMUNITY_ID_LANES]
+        with nogil:
+            columns.clear()
+            for row in range(count):
+                record = self.written + row
+                if self.order != NULL:
+                    record = self.order[record]
+                flows[row & 3] = &self.hot[record >> SEGMENT_BITS][
+                    record & SEGMENT_MASK
+                ]
+                colds[row & 3] = &self.cold[record >> SEGMENT_BITS][
+                    record & SEGMENT_MASK
+                ]
+                write_row(
+                    self,
+                    columns,
+                    row,
+                    flows[row & 3],
+                    colds[row & 3],
+                    &self.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK],
+                    &captures[0],
+                    &points[0],
+                    &protocols[0],
+                )
+                if row & 3 == 3 or row + 1 == count:
+                    write_community_ids(
+                        self, columns, row & ~<uint32_t>3, (row & 3) + 1, flows, colds
+                    )
+        self.written += count
+        return count
+
+    def write_taken(
+        self,
+        const unsigned char[::1] records,
+        Columns columns,
+        const int32_t[::1] captures,
+        const int32_t[::1] points,
+        const int32_t[::1] protocols,
+    ):
+        """Fill columns with rows that `take_ended` gave; see `write`."""
+        cdef uint32_t count = records.shape[0] // sizeof(FlowRecord)
+        cdef const FlowRecord* rows = <const FlowRecord*>&records[0]
+        cdef uint32_t row
+        cdef const FlowHot* flows[COMMUNITY_ID_LANES]
+        cdef const FlowCold* colds[COMMUNITY_ID_LANES]
+        if count > <size_t>columns.rows:
+            raise ValueError("more rows than the columns have room for")
+        with nogil:
+            columns.clear()
+            for row in range(count):
+                flows[row & 3] = &rows[row].hot
+                colds[row & 3] = &rows[row].cold
+                write_row(
+                    self,
+                    columns,
+                    row,
+                    flows[row & 3],
+                    colds[row & 3],
+                    &rows[row].tail,
+                    &captures[0],
+                    &points[0],
+                    &protocols[0],
+                )
+                if row & 3 == 3 or row + 1 == count:
+                    write_community_ids(
+                        self, columns, row & ~<uint32_t>3, (row & 3) + 1, flows, colds
+                    )
+        return count
+
+
+cdef inline bint same_key(const void* head, const void* key) noexcept nogil:
+    """Compare the first KEY_OCTETS of a record and a look-up."""
+    return (
+        raw64(head) == raw64(key)
+        and raw64(<const uint8_t*>head + 8) == raw64(<const uint8_t*>key + 8)
+        and raw32(<const uint8_t*>head + 16) == raw32(<const uint8_t*>key + 16)
+    )
+
+
+cdef void madvise_huge(void* memory, size_t size) noexcept nogil:
+    """Ask for huge pages: the first touch of small ones costs more than the flow."""
+    cdef size_t start = (<size_t>memory + HUGE_PAGE - 1) & ~<size_t>(HUGE_PAGE - 1)
+    cdef size_t end = (<size_t>memory + size) & ~<size_t>(HUGE_PAGE - 1)
+    if end > start:
+        madvise(<void*>start, end - start, MADV_HUGEPAGE)
+
+
+cdef inline void number_ends(FlowTable table, FlowHead* head) noexcept nogil:
+    """Replace IPv4 addresses by their numbers, which IPv6 ends are already."""
+    table.seen_protocols[head.protocol] = 1
+    if head.ip_version == 4:
+        head.ends[0] = table.addresses.intern(0, head.ends[0], 4)
+        head.ends[1] = table.addresses.intern(0, head.ends[1], 4)
+
+
+cdef inline void icmp_ports(const Packet* packet, uint16_t* ports) noexcept nogil:
+    """Key ICMP by identifier and by a type that question and answer share."""
+    cdef int other
+    if packet.ip_version == 4:
+        other = icmp_counterpart(packet.icmp_type)
+    else:
+        other = icmp6_counterpart(packet.icmp_type)
+    if other < 0:
+        ports[0] = ICMP_ERROR_PORTS
+        ports[1] = <uint16_t>(packet.icmp_type << 8 | packet.icmp_code)
+    else:
+        ports[0] = packet.icmp_id if packet.has & HAS_ICMP_ID else 0
+        ports[1] = <uint16_t>min(other, packet.icmp_type)
+
+
+cdef inline void follow_cut_sequence(
+    FlowHot* flow, FlowCold* cold, const Packet* packet, int side
+) noexcept nogil:
+    """Follow sequence numbers alone, where the capture has cut the header length."""
+    cdef FlowSide* mine = &flow.sides[side]
+    if not flow.head.state & STATE_SEQ << side:
+        flow.head.state |= STATE_SEQ << side
+        cold.sides[side].seq_start = mine.seq_end = packet.seq
+        flow.head.marks &= ~(MARK_GAP << side)
+    elif <int32_t>(packet.seq - mine.seq_end) > 0:
+        mine.seq_end = packet.seq
+
+
+cdef inline void insert_sample(const Sample* sample) noexcept nogil:
+    """Put a packet id into the sample of the smallest, once."""
+    cdef int side = sample.side
+    cdef FlowHead* head = &sample.hot.head
+    cdef FlowSide* mine = &sample.hot.sides[side]
+    cdef uint32_t* limit_time = &sample.cold.sides[side].sample_limit_time
+    cdef uint64_t* ids = sample.tail.sample_ids[side]
+    cdef uint32_t* times = sample.tail.sample_times[side]
+    cdef int count = sample_count(head, side)
+    cdef int at = count - 1         # others than the largest, which is not among them
+    cdef int index
+    if sample.id == mine.sample_limit:
+        return
+    for index in range(at):
+        if ids[index] == sample.id:
+            return
+    if count < SAMPLE_SIZE:
+        add_sample_count(head, side)
+        if sample.id > mine.sample_limit:
+            ids[at] = mine.sample_limit
+            times[at] = limit_time[0]
+            mine.sample_limit = sample.id
+            limit_time[0] = sample.time
+            return
+    else:
+        if sample.id > mine.sample_limit:
+            return
+        at -= 1
+        if sample.id > ids[at]:
+            mine.sample_limit = sample.id
+            limit_time[0] = sample.time
+            return
+        mine.sample_limit = ids[at]
+        limit_time[0] = times[at]
+    while at > 0 and ids[at - 1] > sample.id:
+        ids[at] = ids[at - 1]
+        times[at] = times[at - 1]
+        at -= 1
+    ids[at] = sample.id
+    times[at] = sample.time
+
+
+cdef bint read_quoted(const Packet* error, Packet* quoted) noexcept nogil:
+    """Read the five-tuple of the packet that an ICMP error quotes."""
+    cdef const uint8_t* at = error.quoted
+    cdef int64_t left = error.quoted_end - at
+    cdef const Ipv4Header* header = <const Ipv4Header*>at
+    cdef const Ipv6Header* header6 = <const Ipv6Header*>at
+    cdef int length
+    if error.ip_version == 4:
+        if left < <int64_t>sizeof(Ipv4Header) or at[0] >> 4 != 4:
+            return False
+        length = ipv4_header_length(header)
+        quoted.src.low = be32(header.source)
+        quoted.dst.low = be32(header.destination)
+        quoted.protocol = header.protocol
+        if length < 20 or ipv4_fragment(header) & IPV4_FRAGMENT_OFFSET:
+            return False
+    else:
+        if left < <int64_t>sizeof(Ipv6Header) or at[0] >> 4 != 6:
+            return False
+        length = sizeof(Ipv6Header)
+        quoted.src.high = be64(header6.source)
+        quoted.src.low = be64(header6.source + 8)
+        quoted.dst.high = be64(header6.destination)
+        quoted.dst.low = be64(header6.destination + 8)
+        quoted.protocol = header6.next_header
+    quoted.ip_version = error.ip_version
+    at += length
+    left -= length
+    if (
+        quoted.protocol == PROTOCOL_TCP
+        or quoted.protocol == PROTOCOL_UDP
+        or quoted.protocol == PROTOCOL_SCTP
+    ):
+        if left < 4:
+            return False
+        quoted.src_port = be16(at)
+        quoted.dst_port = be16(at + 2)
+        quoted.has = HAS_PORTS
+    elif quoted.protocol == PROTOCOL_ICMP or quoted.protocol == PROTOCOL_ICMP6:
+        if left < 6:
+            return False
+        quoted.icmp_type = at[0]
+        quoted.icmp_code = at[1]
+        quoted.icmp_id = be16(at + 4)
+        quoted.has = HAS_ICMP
+        if (
+            icmp_is_query(at[0])
+            if quoted.protocol == PROTOCOL_ICMP
+            else icmp6_is_query(at[0])
+        ):
+            quoted.has |= HAS_ICMP_ID
+    return True
+
+
+cdef inline bint has_ports(uint8_t protocol) noexcept nogil:
+    return (
+        protocol == PROTOCOL_TCP
+        or protocol == PROTOCOL_UDP
+        or protocol == PROTOCOL_SCTP
+    )
+
+
+cdef inline bint is_icmp(const FlowHead* head) noexcept nogil:
+    if head.ip_version == 4:
+        return head.protocol == PROTOCOL_ICMP
+    return head.protocol == PROTOCOL_ICMP6
+
+
+cdef inline void write_row(
+    FlowTable table,
+    Columns out,
+    Py_ssize_t row,
+    const FlowHot* flow,
+    const FlowCold* cold,
+    const FlowTail* tail,
+    const int32_t* captures,
+    const int32_t* points,
+    const int32_t* protocols,
+) noexcept nogil:
+    cdef const FlowHead* head = &flow.head
+    cdef int o = originator_of(head)
+    cdef int r = 1 - o
+    cdef bint tcp = head.protocol == PROTOCOL_TCP
+    cdef bint counted = (head.marks & MARK_COUNTERS) != 0
+    cdef bint ports = has_ports(head.protocol) and (
+        head.ports[0] != 0 or head.ports[1] != 0 or not counted or tail.fragments == 0
+    )
+    cdef bint icmp = is_icmp(head)
+    cdef bint icmp_id = icmp and head.ports[0] != ICMP_ERROR_PORTS and (
+        icmp_is_query(head.ports[1])
+        if head.ip_version == 4
+        else icmp6_is_query(head.ports[1])
+    )
+    cdef bint timed = head.start != NO_TIME
+    cdef bint flags = tcp and (head.flags[0] | head.flags[1])
+    cdef const TunnelEntry* tunnel = NULL
+    cdef int outer = o
+    if head.tunnel:
+        tunnel = &table.tunnels[head.tunnel - 1]
+        if head.state & STATE_OUTER_SWAPPED:
+            outer = 1 - o
+    put_u64(out, FLOW_ID, row, table.row, True)
+    table.row += 1
+    put_u32(out, CAPTURE, row, captures[head.point], True)
+    put_u32(out, POINT, row, points[head.point], True)
+    put_u32(out, PROTOCOL, row, protocols[head.protocol], True)
+    put_u32(out, ORIGINATOR_IP, row, head.ends[o], True)
+    put_u16(out, ORIGINATOR_PORT, row, head.ports[o], ports)
+    put_u32(out, RESPONDER_IP, row, head.ends[r], True)
+    put_u16(out, RESPONDER_PORT, row, head.ports[r], ports)
+    if tunnel != NULL:
+        put_u32(out, TUNNEL, row, tunnel.kind - 1, True)
+        put_u32(out, VNI, row, tunnel.vni, tunnel.has_vni)
+        put_u32(out, OUTER_ORIGINATOR_IP, row, tunnel.numbers[outer], True)
+        put_u32(out, OUTER_RESPONDER_IP, row, tunnel.numbers[1 - outer], True)
+    else:
+        put_u32(out, TUNNEL, row, 0, False)
+        put_u32(out, VNI, row, 0, False)
+        put_u32(out, OUTER_ORIGINATOR_IP, row, 0, False)
+        put_u32(out, OUTER_RESPONDER_IP, row, 0, False)
+    put_u16(out, VLAN, row, vlan_of(cold), head.marks & MARK_VLAN)
+    put_u64(out, START_TIME, row, head.start, timed)
+    put_u64(out, END_TIME, row, head.last, timed)
+    put_u64(out, WIRE_BYTES, row, head.wire_bytes, True)
+    put_u32(
+        out,
+        TCP_STATE,
+        row,
+        conn_state(
+            endpoint(head, o),
+            endpoint(head, r),
+            flow.sides[0].payload + flow.sides[1].payload != 0,
+        ),
+        flags,
+    )
+    put_u64(
+        out, HANDSHAKE_RTT, row, head.handshake_time, (head.state & STATE_RTT) != 0
+    )
+    put_u64(out, FRAGMENTS, row, tail.fragments if counted else 0, True)
+    put_u64(out, ICMP_ERRORS, row, tail.icmp_errors if counted else 0, True)
+    put_u64(out, FIRST_FRAME, row, first_frame_of(cold), True)
+    put_u8(out, ICMP_TYPE, row, icmp_type_of(cold), icmp)
+    put_u8(out, ICMP_CODE, row, icmp_code_of(cold), icmp)
+    put_u16(out, ICMP_ID, row, head.ports[0], icmp_id)
+    put_u64(out, COPIES, row, tail.copies if counted else 0, True)
+    put_u64(
+        out,
+        REQUESTS,
+        row,
+        head.turns,
+        not head.state & 3 * STATE_PAYLOAD_UNKNOWN and has_ports(head.protocol),
+    )
+    write_side(out, row, flow, cold, tail, o, 0)
+    write_side(out, row, flow, cold, tail, r, 1)
+
+
+cdef inline void write_side(
+    Columns out,
+    Py_ssize_t row,
+    const FlowHot* flow,
+    const FlowCold* colds,
+    const FlowTail* tail,
+    int index,
+    int responder,
+) noexcept nogil:
+    """Write the columns of one direction; the responder's follow the originator's."""
+    cdef const FlowHead* head = &flow.head
+    cdef const FlowSide* side = &flow.sides[index]
+    cdef const ColdSide* cold = &colds.sides[index]
+    cdef bint tcp = head.protocol == PROTOCOL_TCP
+    cdef bint sent = side.packets != 0
+    cdef bint syn = tcp and head.flags[index] & TCP_SYN
+    cdef bint seq = (head.state & STATE_SEQ << index) != 0
+    cdef bint options = (head.marks & MARK_SYN_OPTIONS << index) != 0
+    cdef uint32_t scale = cold.syn_options >> 28
+    cdef int syn_columns = 5 * responder
+    put_u64(out, ORIGINATOR_PACKETS + responder, row, side.packets, True)
+    put_u64(out, ORIGINATOR_BYTES + responder, row, side.bytes, True)
+    put_u64(
+        out,
+        ORIGINATOR_PAYLOAD_BYTES + responder,
+        row,
+        side.payload,
+        not head.state & STATE_PAYLOAD_UNKNOWN << index,
+    )
+    put_u8(
+        out,
+        ORIGINATOR_TCP_FLAGS + responder,
+        row,
+        head.flags[index],
+        tcp and head.flags[index] != 0,
+    )
+    put_u32(out, ORIGINATOR_ISN + responder, row, cold.seq_start, syn and seq)
+    put_u64(out, ORIGINATOR_RETRANSMITS + responder, row, cold.retransmits, True)
+    put_u8(out, ORIGINATOR_TTL + responder, row, head.ttl[index], sent)
+    put_u32(
+        out,
+        ORIGINATOR_SYN_TSVAL + syn_columns,
+        row,
+        tsval_of(cold),
+        options and has_option(cold.syn_options, TCP_OPTION_TIMESTAMPS),
+    )
+    put_u16(out, ORIGINATOR_SYN_WINDOW + syn_columns, row, window_of(cold), options)
+    put_u16(
+        out,
+        ORIGINATOR_SYN_MSS + syn_columns,
+        row,
+        mss_of(cold),
+        options and has_option(cold.syn_options, TCP_OPTION_MSS),
+    )
+    put_u8(
+        out,
+        ORIGINATOR_SYN_WINDOW_SCALE + syn_columns,
+        row,
+        scale - 1,
+        options and scale != 0,
+    )
+    put_u32(
+        out,
+        ORIGINATOR_SYN_OPTIONS + syn_columns,
+        row,
+        cold.syn_options & 0x0FFFFFFF,
+        options,
+    )
+    put_u32(out, ORIGINATOR_SEQ_START + 2 * responder, row, cold.seq_start, seq)
+    put_u32(out, ORIGINATOR_SEQ_END + 2 * responder, row, side.seq_end, seq)
+    put_u64(
+        out,
+        ORIGINATOR_DIGEST + responder,
+        row,
+        cold.digest,
+        not tcp and cold.digest != 0,
+    )
+    write_samples(out, row, flow, cold, tail, index, responder)
+
+
+cdef inline void write_samples(
+    Columns out,
+    Py_ssize_t row,
+    const FlowHot* flow,
+    const ColdSide* cold,
+    const FlowTail* tail,
+    int index,
+    int responder,
+) noexcept nogil:
+    cdef const FlowHead* head = &flow.head
+    cdef int column = ORIGINATOR_PACKET_IDS + 2 * responder
+    cdef int32_t* ends = out.offsets[column]
+    cdef int32_t* time_ends = out.offsets[column + 1]
+    cdef uint64_t* ids = <uint64_t*>out.data[column]
+    cdef int64_t* times = <int64_t*>out.data[column + 1]
+    cdef int32_t at = ends[row]
+    cdef int count = sample_count(head, index)
+    cdef int sample
+    cdef uint64_t id
+    cdef uint32_t time
+    for sample in range(count):
+        if sample < count - 1:
+            id = tail.sample_ids[index][sample]
+            time = tail.sample_times[index][sample]
+        else:
+            id = flow.sides[index].sample_limit
+            time = cold.sample_limit_time
+        ids[at] = id
+        if time == NO_SAMPLE_TIME:
+            times[at] = 0
+            set_null(out, column + 1, at)
+        else:
+            times[at] = head.start + <int64_t>time * 1000
+        at += 1
+    ends[row + 1] = at
+    time_ends[row + 1] = at
+
+
+cdef void write_community_ids(
+    FlowTable table,
+    Columns out,
+    Py_ssize_t row,
+    int count,
+    const FlowHot** flows,
+    const FlowCold** colds,
+) noexcept nogil:
+    """Write the Community IDs of up to four rows."""
+    cdef uint32_t block[16][4]
+    cdef uint32_t state[5][4]
+    cdef uint64_t ends[2][2]
+    cdef const FlowHead* head
+    cdef int lane, o, other, first
+    cdef uint16_t ports[2]
+    cdef uint8_t kind
+    cdef bint with_ports, one_way
+    cdef char* text = <char*>out.data[COMMUNITY_ID]
+    cdef int32_t* offsets = out.offsets[COMMUNITY_ID]
+    for lane in range(count):
+        head = &flows[lane].head
+        o = originator_of(head)
+        for first in range(2):
+            other = head.ends[first ^ o]
+            ends[first][0] = table.addresses.entries[<uint32_t>other].high
+            ends[first][1] = table.addresses.entries[<uint32_t>other].low
+        ports[0] = head.ports[o]
+        ports[1] = head.ports[1 - o]
+        with_ports = has_ports(head.protocol)
+        one_way = False
+        if is_icmp(head):
+            with_ports = True
+            kind = icmp_type_of(colds[lane])
+            if head.ip_version == 4:
+                other = icmp_counterpart(kind)
+            else:
+                other = icmp6_counterpart(kind)
+            one_way = other < 0
+            ports[0] = kind
+            ports[1] = icmp_code_of(colds[lane]) if one_way else other
+        first = 0
+        if not one_way and (
+            ends[0][0] > ends[1][0]
+            or (ends[0][0] == ends[1][0] and ends[0][1] > ends[1][1])
+            or (
+                ends[0][0] == ends[1][0]
+                and ends[0][1] == ends[1][1]
+                and ports[0] > ports[1]
+            )
+        ):
+            first = 1
+        community_message(
+            block,
+            lane,
+            ends[first],
+            ends[1 - first],
+            head.ip_version,
+            head.protocol,
+            with_ports,
+            ports[first],
+            ports[1 - first],
+        )
+    sha1_four(block, state)
+    for lane in range(count):
+        community_text(state, lane, text + (row + lane) * COMMUNITY_ID_LENGTH)
+        offsets[row + lane] = <int32_t>((row + lane) * COMMUNITY_ID_LENGTH)
+        offsets[row + lane + 1] = <int32_t>((row + lane + 1) * COMMUNITY_ID_LENGTH)

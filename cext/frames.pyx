@@ -1,0 +1,519 @@
+"""Capture blocks to frames: pcap and pcapng, from a bounded buffer.
+
+The caller fills the buffer (`space`, `filled`), compiled code takes frames from it
+(`next`); a block that is not complete yet stays for the next filling.
+
+Specifications: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
+"""
+
+cimport cython
+
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memmove
+
+from cext.cursor cimport be16, be32, be64, le16, le32, likely_false
+from cext.frame cimport NO_TIME, Frame
+
+cdef enum:
+    FORMAT_UNREAD = 0
+    FORMAT_PCAP
+    FORMAT_PCAPNG
+    FORMAT_UNKNOWN
+    PCAP_FILE_HEADER = 24
+    PCAP_RECORD_HEADER = 16
+    PCAP_MICROSECONDS = 0xA1B2C3D4
+    PCAP_NANOSECONDS = 0xA1B23C4D
+    BLOCK_HEADER = 8
+    BLOCK_SECTION = 0x0A0D0D0A
+    BLOCK_INTERFACE = 1
+    BLOCK_PACKET = 2            # obsolete
+    BLOCK_SIMPLE_PACKET = 3
+    BLOCK_INTERFACE_STATISTICS = 5
+    BLOCK_ENHANCED_PACKET = 6
+    BYTE_ORDER_MAGIC = 0x1A2B3C4D
+    OPTION_IF_NAME = 2
+    OPTION_IF_TSRESOL = 9
+    OPTION_IF_TSOFFSET = 14
+    OPTION_ISB_RECEIVED = 4
+    OPTION_ISB_DROPPED = 5
+    FIRST_CAPACITY = 2 << 20
+    # No capture library writes longer frames: libpcap's limit is 262,144 octets, for
+    # USB and D-Bus 128 MiB, which are not decoded here.
+    LONGEST_FRAME = 16 << 20
+    LEAST_SNAPSHOT_LIMIT = 262144
+    MOST_INTERFACES = 65536
+    MOST_DAMAGES = 100          # kept; damage beyond that is no news
+
+cdef enum:
+    PROBLEM_NONE = 0
+    PROBLEM_FRAME_LENGTH
+    PROBLEM_BLOCK_LENGTH
+    PROBLEM_TRAILER
+    PROBLEM_BYTE_ORDER
+    PROBLEM_BLOCK_BODY
+    PROBLEM_INTERFACE
+    PROBLEM_TOO_MANY_INTERFACES
+    PROBLEM_CUT
+
+PROBLEMS = {
+    PROBLEM_FRAME_LENGTH: "a frame claims {value:,} octets",
+    PROBLEM_BLOCK_LENGTH: "a block claims {value:,} octets",
+    PROBLEM_TRAILER: "the length after a block ({value:,}) is not the one before it",
+    PROBLEM_BYTE_ORDER: "a section header has the byte-order magic {value:#010x}",
+    PROBLEM_BLOCK_BODY: "a block of type {value} is too short for what it claims",
+    PROBLEM_INTERFACE: "a frame names interface {value}, which is not described",
+    PROBLEM_TOO_MANY_INTERFACES: "more than {value:,} interfaces are described",
+    PROBLEM_CUT: "the capture ends {value:,} octets into a block",
+}
+
+cdef uint64_t NANOSECONDS = 1000000000
+# An int64 of nanoseconds ends in the year 2262.
+cdef int64_t LAST_SECOND = 9223372035
+cdef uint64_t LAST_MICROSECOND = 9223372036854774
+
+
+@cython.final
+cdef class FrameReader:
+    """Find the frames of one capture in the octets that are put into its buffer."""
+
+    def __cinit__(self):
+        self.capacity = FIRST_CAPACITY
+        self.buffer = <uint8_t*>malloc(self.capacity)
+        self.interface_capacity = 4
+        self.states = <InterfaceState*>malloc(
+            self.interface_capacity * sizeof(InterfaceState)
+        )
+        if self.buffer == NULL or self.states == NULL:
+            raise MemoryError
+        self.details = []
+        self.damage_list = []
+        self.needed = 4
+
+    def __dealloc__(self):
+        free(self.buffer)
+        free(self.states)
+
+    def space(self, size_t wanted):
+        """Give a writable view of up to `wanted` octets behind the unconsumed ones."""
+        cdef size_t left = self.end - self.start
+        cdef size_t capacity
+        cdef uint8_t* larger
+        if self.start:
+            memmove(self.buffer, self.buffer + self.start, left)
+            self.start, self.end = 0, left
+        capacity = max(self.needed, left + 1)
+        if capacity > self.capacity:
+            larger = <uint8_t*>realloc(self.buffer, capacity)
+            if larger == NULL:
+                raise MemoryError
+            self.buffer, self.capacity = larger, capacity
+        wanted = min(wanted, self.capacity - self.end)
+        return <uint8_t[:wanted]>(self.buffer + self.end)
+
+    def filled(self, size_t octets):
+        """Say how many octets were written into the view that `space` gave."""
+        if octets > self.capacity - self.end:
+            raise ValueError("more octets than there was space for")
+        self.end += octets
+
+    def finish(self):
+        """Say that the capture has ended; a block that is not complete is damage."""
+        cdef uint64_t left = self.end - self.start
+        if not self.stopped and (left or self.skip):
+            if self.file_format == FORMAT_UNREAD:
+                self.file_format = FORMAT_UNKNOWN
+            else:
+                self.damage(PROBLEM_CUT, left, True)
+
+    @property
+    def offset(self):
+        """Octets of the capture that were taken from the buffer."""
+        return self.consumed
+
+    @property
+    def cut_in_header(self):
+        """The capture ended inside its file header."""
+        return self.file_format == FORMAT_UNKNOWN and self.needed == PCAP_FILE_HEADER
+
+    @property
+    def done(self):
+        """Nothing more can be read from this capture."""
+        return self.stopped or self.file_format == FORMAT_UNKNOWN
+
+    @property
+    def format(self):
+        """One of ``pcap``, ``pcapng``, ``unknown``, or None before the file header."""
+        return (None, "pcap", "pcapng", "unknown")[self.file_format]
+
+    @property
+    def interfaces(self):
+        """One (name, link type, snapshot length, received, dropped) per interface."""
+        return [
+            (
+                detail[0],
+                self.states[index].link_type,
+                self.states[index].snapshot_length,
+                detail[1],
+                detail[2],
+            )
+            for index, detail in enumerate(self.details)
+        ]
+
+    @property
+    def damages(self):
+        """One (reason, offset, frame) per place that does not keep to the format."""
+        return list(self.damage_list)
+
+    cdef uint16_t u16(self, const void* octets) noexcept nogil:
+        return be16(octets) if self.swapped else le16(octets)
+
+    cdef uint32_t u32(self, const void* octets) noexcept nogil:
+        return be32(octets) if self.swapped else le32(octets)
+
+    cdef uint64_t u64(self, const void* octets) noexcept nogil:
+        cdef const uint8_t* at = <const uint8_t*>octets
+        if self.swapped:
+            return be64(octets)
+        return <uint64_t>le32(at + 4) << 32 | le32(at)
+
+    cdef void damage(self, int problem, uint64_t value, bint stop) noexcept nogil:
+        """Note a damaged place; `stop` where the format gives no way to go on."""
+        if stop:
+            self.stopped = True
+        with gil:
+            if len(self.damage_list) < MOST_DAMAGES:
+                self.damage_list.append(
+                    (PROBLEMS[problem].format(value=value), self.consumed, self.frames)
+                )
+
+    cdef int next(self, Frame* frames, int room) noexcept nogil:
+        """Take up to `room` frames; 0 when the buffer has no complete block left."""
+        if likely_false(self.file_format == FORMAT_UNREAD):
+            self.read_file_header()
+        if self.stopped:
+            return 0
+        if self.file_format == FORMAT_PCAP:
+            return self.next_pcap(frames, room)
+        if self.file_format == FORMAT_PCAPNG:
+            return self.next_pcapng(frames, room)
+        return 0
+
+    cdef void read_file_header(self) noexcept nogil:
+        cdef const uint8_t* at = self.buffer + self.start
+        cdef size_t left = self.end - self.start
+        cdef uint32_t magic
+        if left < 4:
+            return
+        magic = be32(at)
+        if magic == BLOCK_SECTION:
+            self.file_format = FORMAT_PCAPNG
+            return
+        self.swapped = magic == PCAP_MICROSECONDS or magic == PCAP_NANOSECONDS
+        if not self.swapped:
+            magic = le32(at)
+        if magic != PCAP_MICROSECONDS and magic != PCAP_NANOSECONDS:
+            self.file_format = FORMAT_UNKNOWN
+            return
+        if left < PCAP_FILE_HEADER:
+            self.needed = PCAP_FILE_HEADER
+            return
+        self.nanoseconds = magic == PCAP_NANOSECONDS
+        self.file_format = FORMAT_PCAP
+        # The upper half may hold the length of a frame check sequence.
+        self.add_interface(self.u32(at + 20) & 0xFFFF, self.u32(at + 16))
+        self.start += PCAP_FILE_HEADER
+        self.consumed += PCAP_FILE_HEADER
+
+    cdef int next_pcap(self, Frame* frames, int room) noexcept nogil:
+        cdef const uint8_t* at = self.buffer + self.start
+        cdef const uint8_t* end = self.buffer + self.end
+        cdef const uint8_t* begin = at
+        cdef uint32_t link_type = self.states[0].link_type
+        cdef uint32_t limit = self.states[0].snapshot_length
+        cdef int64_t scale = 1 if self.nanoseconds else 1000
+        cdef bint swapped = self.swapped
+        cdef uint32_t length, wire_length, seconds, fraction
+        cdef int count = 0
+        if limit < LEAST_SNAPSHOT_LIMIT:
+            limit = LEAST_SNAPSHOT_LIMIT
+        if limit > LONGEST_FRAME:
+            limit = LONGEST_FRAME
+        while count < room and end - at >= PCAP_RECORD_HEADER:
+            if swapped:
+                seconds = be32(at)
+                fraction = be32(at + 4)
+                length = be32(at + 8)
+                wire_length = be32(at + 12)
+            else:
+                seconds = le32(at)
+                fraction = le32(at + 4)
+                length = le32(at + 8)
+                wire_length = le32(at + 12)
+            if likely_false(length > limit):
+                self.consumed += at - begin
+                self.start += at - begin
+                self.damage(PROBLEM_FRAME_LENGTH, length, True)
+                return count
+            if end - at < PCAP_RECORD_HEADER + <int64_t>length:
+                self.needed = PCAP_RECORD_HEADER + length
+                break
+            frames[count].data = at + PCAP_RECORD_HEADER
+            frames[count].time = <int64_t>seconds * NANOSECONDS + fraction * scale
+            frames[count].captured_length = length
+            frames[count].wire_length = wire_length
+            frames[count].interface = 0
+            frames[count].link_type = link_type
+            count += 1
+            at += PCAP_RECORD_HEADER + length
+        self.frames += count
+        self.consumed += at - begin
+        self.start += at - begin
+        return count
+
+    cdef int next_pcapng(self, Frame* frames, int room) noexcept nogil:
+        cdef const uint8_t* at
+        cdef uint64_t left
+        cdef uint32_t kind, length, trailer
+        cdef int count = 0
+        while count < room and not self.stopped:
+            left = self.end - self.start
+            at = self.buffer + self.start
+            if self.skip:
+                left = min(left, self.skip)
+                self.skip -= left
+                self.start += left
+                self.consumed += left
+                if self.skip:
+                    break
+                continue
+            if left < BLOCK_HEADER + 4:
+                self.needed = BLOCK_HEADER + 4
+                break
+            kind = self.u32(at)
+            if kind == BLOCK_SECTION:
+                # Its byte-order magic says how to read what follows, its length too.
+                if be32(at + 8) == BYTE_ORDER_MAGIC:
+                    self.swapped = True
+                elif le32(at + 8) == BYTE_ORDER_MAGIC:
+                    self.swapped = False
+                else:
+                    self.damage(PROBLEM_BYTE_ORDER, be32(at + 8), True)
+                    break
+            length = self.u32(at + 4)
+            if likely_false(length < BLOCK_HEADER + 4 or length & 3):
+                self.damage(PROBLEM_BLOCK_LENGTH, length, True)
+                break
+            if likely_false(length > LONGEST_FRAME + 65536):
+                if kind <= BLOCK_ENHANCED_PACKET or kind == BLOCK_SECTION:
+                    self.damage(PROBLEM_BLOCK_LENGTH, length, True)
+                    break
+                self.skip = length      # unknown and long: nothing of it is needed
+                continue
+            if left < length:
+                self.needed = length
+                break
+            trailer = self.u32(at + length - 4)
+            if likely_false(trailer != length):
+                self.damage(PROBLEM_TRAILER, trailer, True)
+                break
+            if (
+                kind == BLOCK_ENHANCED_PACKET
+                or kind == BLOCK_SIMPLE_PACKET
+                or kind == BLOCK_PACKET
+            ):
+                if self.fill_frame(
+                    &frames[count], at + BLOCK_HEADER, length - BLOCK_HEADER - 4, kind
+                ):
+                    count += 1
+                    self.frames += 1
+            elif kind == BLOCK_SECTION:
+                self.section_header(at + BLOCK_HEADER, length - BLOCK_HEADER - 4)
+            elif kind == BLOCK_INTERFACE:
+                self.describe_interface(at + BLOCK_HEADER, length - BLOCK_HEADER - 4)
+            elif kind == BLOCK_INTERFACE_STATISTICS:
+                self.interface_statistics(at + BLOCK_HEADER, length - BLOCK_HEADER - 4)
+            self.start += length
+            self.consumed += length
+        return count
+
+    cdef bint fill_frame(
+        self, Frame* frame, const uint8_t* body, uint32_t length, uint32_t kind
+    ) noexcept nogil:
+        """Read one of the three packet blocks; False if it is no use."""
+        cdef uint32_t header = 4 if kind == BLOCK_SIMPLE_PACKET else 20
+        cdef uint32_t interface = 0
+        cdef uint32_t captured_length, wire_length
+        cdef uint64_t ticks = 0
+        cdef InterfaceState* state
+        if length < header:
+            self.damage(PROBLEM_BLOCK_BODY, kind, False)
+            return False
+        if kind == BLOCK_ENHANCED_PACKET:
+            interface = self.u32(body)
+        elif kind == BLOCK_PACKET:
+            interface = self.u16(body)
+        if interface >= self.interface_count - self.section_base:
+            self.damage(PROBLEM_INTERFACE, interface, False)
+            return False
+        state = &self.states[self.section_base + interface]
+        if kind == BLOCK_SIMPLE_PACKET:
+            wire_length = self.u32(body)
+            captured_length = min(wire_length, length - header)
+            if state.snapshot_length:
+                captured_length = min(captured_length, state.snapshot_length)
+        else:
+            ticks = <uint64_t>self.u32(body + 4) << 32 | self.u32(body + 8)
+            captured_length = self.u32(body + 12)
+            wire_length = self.u32(body + 16)
+            if captured_length > length - header:
+                self.damage(PROBLEM_BLOCK_BODY, kind, False)
+                return False
+        frame.data = body + header
+        frame.captured_length = captured_length
+        frame.wire_length = wire_length
+        frame.interface = self.section_base + interface
+        frame.link_type = state.link_type
+        frame.time = (
+            NO_TIME if kind == BLOCK_SIMPLE_PACKET else time_of(state, ticks)
+        )
+        return True
+
+    cdef void section_header(self, const uint8_t* body, uint32_t length) noexcept nogil:
+        self.section_base = self.interface_count
+        self.sections += 1
+
+    cdef int add_interface(
+        self, uint32_t link_type, uint32_t snapshot_length
+    ) noexcept nogil:
+        """Append an interface; -1 if there is no room."""
+        cdef InterfaceState* larger
+        cdef InterfaceState* state
+        if self.interface_count == MOST_INTERFACES:
+            self.damage(PROBLEM_TOO_MANY_INTERFACES, MOST_INTERFACES, True)
+            return -1
+        if self.interface_count == self.interface_capacity:
+            larger = <InterfaceState*>realloc(
+                self.states,
+                2 * self.interface_capacity * sizeof(InterfaceState),
+            )
+            if larger == NULL:
+                self.out_of_memory = True
+                self.stopped = True
+                return -1
+            self.states = larger
+            self.interface_capacity *= 2
+        state = &self.states[self.interface_count]
+        state.link_type = link_type
+        state.snapshot_length = snapshot_length
+        state.ticks_per_second = 1000000
+        state.shift = 0
+        state.offset = 0
+        self.interface_count += 1
+        with gil:
+            self.details.append([None, None, None])
+        return self.interface_count - 1
+
+    cdef void describe_interface(
+        self, const uint8_t* body, uint32_t length
+    ) noexcept nogil:
+        cdef uint32_t at = 8, option, size, exponent
+        cdef int added
+        cdef InterfaceState* state
+        if length < 8:
+            self.damage(PROBLEM_BLOCK_BODY, BLOCK_INTERFACE, False)
+            return
+        added = self.add_interface(self.u16(body), self.u32(body + 4))
+        if added < 0:
+            return
+        state = &self.states[added]
+        while at + 4 <= length:
+            option = self.u16(body + at)
+            size = self.u16(body + at + 2)
+            at += 4
+            if option == 0 or size > length - at:
+                break
+            if option == OPTION_IF_NAME:
+                with gil:
+                    self.details[added][0] = text_of(body + at, size)
+            elif option == OPTION_IF_TSRESOL and size >= 1:
+                exponent = body[at] & 0x7F
+                if body[at] & 0x80:
+                    state.ticks_per_second = 0
+                    state.shift = min(exponent, 63)
+                else:
+                    state.ticks_per_second = 1
+                    for _ in range(min(exponent, 19)):
+                        state.ticks_per_second *= 10
+            elif option == OPTION_IF_TSOFFSET and size >= 8:
+                state.offset = <int64_t>self.u64(body + at)
+            at += (size + 3) & ~<uint32_t>3
+
+    cdef void interface_statistics(
+        self, const uint8_t* body, uint32_t length
+    ) noexcept nogil:
+        cdef uint32_t at = 12, option, size, interface
+        if length < 12:
+            self.damage(PROBLEM_BLOCK_BODY, BLOCK_INTERFACE_STATISTICS, False)
+            return
+        interface = self.u32(body)
+        if interface >= self.interface_count - self.section_base:
+            self.damage(PROBLEM_INTERFACE, interface, False)
+            return
+        interface += self.section_base
+        while at + 4 <= length:
+            option = self.u16(body + at)
+            size = self.u16(body + at + 2)
+            at += 4
+            if option == 0 or size > length - at:
+                break
+            if size >= 8 and (
+                option == OPTION_ISB_RECEIVED or option == OPTION_ISB_DROPPED
+            ):
+                with gil:
+                    self.details[interface][
+                        1 if option == OPTION_ISB_RECEIVED else 2
+                    ] = self.u64(body + at)
+            at += (size + 3) & ~<uint32_t>3
+
+
+cdef str text_of(const uint8_t* octets, uint32_t size):
+    return (<const char*>octets)[:size].rstrip(b"\0").decode("utf-8", "replace")
+
+
+cdef inline int64_t time_of(
+    const InterfaceState* state, uint64_t ticks
+) noexcept nogil:
+    """Convert an interface's ticks to nanoseconds since the epoch."""
+    cdef uint64_t whole, rest, second
+    cdef int64_t seconds
+    if state.ticks_per_second == 1000000 and state.offset == 0:
+        if ticks > LAST_MICROSECOND:
+            return NO_TIME
+        return ticks * 1000
+    if state.ticks_per_second:
+        second = state.ticks_per_second
+        whole = ticks // second
+        rest = ticks - whole * second
+        if second <= NANOSECONDS:
+            rest = rest * (NANOSECONDS // second)
+        else:
+            rest = rest // (second // NANOSECONDS)
+    else:
+        whole = ticks >> state.shift
+        rest = ticks - (whole << state.shift)
+        if state.shift > 34:    # rest * 1e9 must fit; below that it is exact
+            rest = rest >> (state.shift - 34)
+            rest = (rest * NANOSECONDS) >> 34
+        else:
+            rest = (rest * NANOSECONDS) >> state.shift
+    if (
+        whole > <uint64_t>LAST_SECOND
+        or state.offset > LAST_SECOND
+        or state.offset < -LAST_SECOND
+    ):
+        return NO_TIME
+    seconds = <int64_t>whole + state.offset
+    if seconds > LAST_SECOND or seconds < -LAST_SECOND:
+        return NO_TIME
+    return seconds * <int64_t>NANOSECONDS + <int64_t>rest

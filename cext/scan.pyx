@@ -1,0 +1,63 @@
+"""Frames to packets to flows and rows: the loop that runs without the interpreter."""
+
+from analyzer._cext.decode cimport Decoder
+from analyzer._cext.flows cimport FlowTable
+from analyzer._cext.frames cimport FrameReader
+from analyzer._cext.packets cimport PacketRows
+from cext.frame cimport FRAME_BATCH, Frame
+from cext.packet cimport Packet
+
+
+def scan(
+    FrameReader reader not None,
+    Decoder decoder not None,
+    FlowTable flows,
+    PacketRows rows,
+):
+    """Decode the frames that the reader's buffer holds.
+
+    Parameters
+    ----------
+    reader : FrameReader
+        Gives frames until its buffer has no complete one left.
+    decoder : Decoder
+        Counts what it meets.
+    flows : FlowTable or None
+        Accounts every packet.
+    rows : PacketRows or None
+        Receives one row per packet.
+
+    Returns
+    -------
+    bool
+        True when the buffer is used up; False when the rows are full and must be
+        taken first.
+    """
+    cdef Frame frames[FRAME_BATCH]
+    cdef Packet packets[FRAME_BATCH]
+    cdef bint used_up = True
+    cdef int count
+    with nogil:
+        while True:
+            if rows is not None and rows.full(FRAME_BATCH):
+                used_up = False
+                break
+            count = reader.next(frames, FRAME_BATCH)
+            if count == 0:
+                break
+            decoder.decode(frames, packets, count)
+            if rows is not None:
+                rows.add(packets, count)
+            if flows is not None:
+                flows.add(packets, count)
+    if (
+        reader.out_of_memory
+        or decoder.out_of_memory
+        or (
+            flows is not None
+            and (flows.out_of_memory or flows.addresses.out_of_memory)
+        )
+        or (rows is not None and rows.addresses.out_of_memory)
+    ):
+        raise MemoryError
+    return used_up

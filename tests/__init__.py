@@ -1,0 +1,1 @@
+"""What the analyzer promises, one fact a test; the folders mirror ``analyzer/``."""

@@ -1,0 +1,107 @@
+"""``analyze cluster show``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from analyzer.cli import main
+from analyzer.cli.cluster import cluster, show
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COUNTS = {"node": 4, "pod": 12, "service": 10, "interface": 4}
+
+
+def run(*arguments: object, columns: int = 80) -> Result:
+    runner = CliRunner(env={"COLUMNS": str(columns)})
+    return runner.invoke(main, ["cluster", "show", *map(str, arguments)])
+
+
+def records(*arguments: object) -> list[dict[str, Any]]:
+    result = run("--json", *arguments)
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def counts(kinds: list[str]) -> dict[str, int]:
+    return {kind: kinds.count(kind) for kind in COUNTS}
+
+
+def test_json_lines_say_what_they_are_about(captures: Path) -> None:
+    found = records(captures / "reference")
+    assert counts([record["kind"] for record in found]) == COUNTS
+    service = next(item for item in found if item.get("name") == "lb-nginx-ds")
+    assert service["external_ips"] == ["192.168.2.38"]
+    assert service["selector"] == {"name": "nginx"}
+    assert service["ports"][0]["node_port"] == 30800
+
+
+def test_csv_has_one_heading(captures: Path) -> None:
+    result = run("--format", "csv", captures / "reference")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert counts([row["kind"] for row in rows]) == COUNTS
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_tables_fit_the_terminal(recorded_files: Path, columns: int) -> None:
+    result = run(recorded_files, columns=columns)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= columns
+    for title in ("4 nodes", "29 pods", "8 services", "27 endpoints", "41 files"):
+        assert title in lines
+
+
+def test_everything_is_in_the_table(captures: Path) -> None:
+    text = run(captures / "reference").stdout
+    for word in ("66:d5:cf:d3:6b:7e", "10.1.79.75", "lb-redis-ds", "6379:30379/TCP"):
+        assert word in text
+    assert "12 pods in namespace default" in text
+    assert "not known" in text
+
+
+def test_what_was_not_understood_has_its_place(tmp_path: Path) -> None:
+    (tmp_path / "pods").write_text("web 1/1 Running 0 1m\nwhat?\n")
+    assert re.search(r"pods:2 +what\? +no row of a known table", run(tmp_path).stdout)
+    (remark,) = (item for item in records(tmp_path) if item["kind"] == "remark")
+    assert (remark["line"], remark["text"]) == (2, "what?")
+
+
+def test_ready_is_a_column_only_if_something_is_not(tmp_path: Path) -> None:
+    slices = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "s", "labels": {"kubernetes.io/service-name": "web"}},
+        "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": True}}],
+        "ports": [{"port": 80}],
+    }
+    (tmp_path / "slices").write_text(json.dumps(slices))
+    assert "READY" not in run(tmp_path).stdout
+    slices["endpoints"] = [{"addresses": ["10.1.0.1"], "conditions": {"ready": False}}]
+    (tmp_path / "slices").write_text(json.dumps(slices))
+    assert "READY" in run(tmp_path).stdout
+
+
+def test_a_failure_is_one_line_and_a_hint(tmp_path: Path) -> None:
+    result = run(tmp_path / "nowhere")
+    assert result.exit_code == 1
+    assert "no such file" in result.stderr
+    assert "hint: " in result.stderr
+    assert result.stdout == ""
+
+
+def test_the_examples_run(captures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(captures.parent)
+    text = f"{cluster.help}\n{show.help}"
+    examples = re.findall(r"^\s*analyze (.+)$", text, re.MULTILINE)
+    assert len(examples) >= 4
+    for example in examples:
+        assert CliRunner().invoke(main, example.split()).exit_code == 0

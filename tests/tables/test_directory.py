@@ -1,0 +1,114 @@
+"""A tables directory: written whole, read back equal, described in its metadata."""
+
+import polars as pl
+import pyarrow.ipc
+import pyarrow.parquet
+import pytest
+
+import analyzer
+from analyzer.errors import TablesError
+from analyzer.tables.schema import SCHEMA_VERSION
+from tests.frames import CONFORMANCE
+
+CAPTURE = CONFORMANCE / "zeek_vxlan-encapsulated-http.pcap"
+
+
+@pytest.fixture
+def built():
+    return analyzer.build_tables(CAPTURE, packets=True)
+
+
+def metadata_of(folder):
+    (path,) = folder.glob("flows.*")
+    if path.suffix == ".parquet":
+        return pyarrow.parquet.read_schema(path).metadata
+    with pyarrow.ipc.open_file(path) as file:
+        return file.schema.metadata
+
+
+@pytest.mark.parametrize(("parquet", "ending"), [(False, "arrow"), (True, "parquet")])
+def test_what_is_written_is_read_back(built, tmp_path, parquet, ending):
+    folder = tmp_path / "x.tables"
+    built.write(folder, parquet=parquet)
+    names = {path.name for path in folder.iterdir()}
+    assert {f"flows.{ending}", f"packets.{ending}"} <= names
+    again = analyzer.open_tables(folder)
+    assert again.flows.collect().equals(built.flows.collect())
+    assert again.packets.collect().equals(built.packets.collect())
+
+
+def test_other_programs_read_the_arrow_file(built, tmp_path):
+    folder = tmp_path / "x.tables"
+    built.write(folder)
+    with pyarrow.ipc.open_file(folder / "flows.arrow") as file:
+        table = file.read_all()
+    assert table.num_rows == built.flows.collect().height
+    assert pl.read_ipc(folder / "flows.arrow").height == table.num_rows
+
+
+@pytest.mark.parametrize("parquet", [False, True])
+def test_the_metadata_names_versions_and_inputs(built, tmp_path, parquet):
+    folder = tmp_path / "x.tables"
+    built.write(folder, parquet=parquet)
+    described = b" ".join(
+        part for pair in metadata_of(folder).items() for part in pair
+    ).decode()
+    assert SCHEMA_VERSION in described
+    assert analyzer.__version__ in described
+    assert CAPTURE.name in described
+    assert str(CAPTURE.stat().st_size) in described
+
+
+def test_captures_are_remembered(built, tmp_path):
+    folder = tmp_path / "x.tables"
+    built.write(folder)
+    (summary,) = analyzer.open_tables(folder).captures
+    assert (summary.name, summary.packets) == (CAPTURE.name, 12)
+
+
+def test_a_tables_directory_may_be_written_again(built, tmp_path):
+    folder = tmp_path / "x.tables"
+    built.write(folder)
+    analyzer.build_tables(CONFORMANCE / "cid_tcp.pcap").write(folder)
+    assert analyzer.open_tables(folder).flows.collect().height == 1
+
+
+def test_another_directory_is_never_overwritten(built, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(TablesError, match="mine"):
+        built.write(folder)
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+
+
+def test_no_scratch_files_stay_behind(built, tmp_path):
+    folder = tmp_path / "x.tables"
+    built.write(folder)
+    built.write(folder)
+    assert {path.suffix for path in folder.iterdir()} == {".arrow"}
+    assert [path.name for path in tmp_path.iterdir()] == ["x.tables"]
+
+
+@pytest.mark.parametrize("content", [None, "text", "half"])
+def test_what_is_no_tables_directory_is_an_error_that_names_it(
+    tmp_path, content, built
+):
+    folder = tmp_path / "x.tables"
+    if content == "half":
+        built.write(folder)
+        path = folder / "flows.arrow"
+        path.write_bytes(path.read_bytes()[:100])
+    elif content == "text":
+        folder.mkdir()
+        (folder / "flows.arrow").write_text("not Arrow")
+    with pytest.raises(TablesError, match=r"x\.tables"):
+        analyzer.open_tables(folder).flows.collect()
+
+
+def test_tables_without_packets_do_not_make_them_up(tmp_path):
+    folder = tmp_path / "x.tables"
+    analyzer.build_tables(CAPTURE).write(folder)
+    assert not (folder / "packets.arrow").exists()
+    with pytest.raises(TablesError):
+        _ = analyzer.open_tables(folder).packets
