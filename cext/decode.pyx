@@ -80,6 +80,7 @@ from cext.wire.ethernet cimport (
     ETHERNET_HEADER,
     ETHERTYPE_IPV4,
     ETHERTYPE_IPV6,
+    ETHERTYPE_LEAST,
     ETHERTYPE_TEB,
     VLAN_MAX_TAGS,
     VLAN_TAG,
@@ -473,8 +474,9 @@ cdef inline uint32_t read_tags(
         ethertype = be16(cursor.at + 2)
         cursor.at += VLAN_TAG
         tags += 1
-    packet.ethertype = ethertype
-    packet.has |= HAS_ETHERTYPE
+    if likely_true(ethertype >= ETHERTYPE_LEAST):
+        packet.ethertype = ethertype
+        packet.has |= HAS_ETHERTYPE
     return ethertype
 
 

@@ -1,9 +1,10 @@
 """Packets to flows: the table of live flows, and its rows as columns.
 
 Packets are looked up in batches: first all index slots are prefetched, then the
-records, while packets are accounted one by one in capture order. A record leaves the table when
-its flow has ended or timed out, in a sweep that goes on at fixed packet numbers; so the
-rows and their order depend on the packets alone, not on how they arrive in batches.
+records, while packets are accounted one by one in capture order. A record leaves the
+table when its flow has ended or timed out, in a sweep that goes on at fixed packet
+numbers; so the rows and their order depend on the packets alone, not on how they
+arrive in batches.
 """
 
 cimport cython
@@ -74,7 +75,6 @@ from cext.record cimport (
     MARK_GAP,
     MARK_SYN_OPTIONS,
     MARK_VLAN,
-    NO_SAMPLE_TIME,
     SAMPLE_SIZE,
     STATE_ORIGINATOR_1,
     STATE_OUTER_SWAPPED,
@@ -174,6 +174,8 @@ cdef int64_t DISORDER = 5 * SECOND
 # One packet passes the devices of one host within this time.
 cdef int64_t COPY_WINDOW = 5000000
 
+# Beyond it, a sample's time would need more than the 32 bits that are kept.
+cdef int64_t SAMPLE_TIME_SPAN = 4294967295000
 cdef uint64_t ID_1 = 0xA0761D6478BD642F         # odd constants of wyhash
 cdef uint64_t ID_2 = 0xE7037ED1A0B428DB
 
@@ -599,7 +601,7 @@ cdef class FlowTable:
         cdef FlowCold* cold
         cdef FlowTail* tail
         cdef uint64_t id = 0
-        cdef int64_t offset
+        cdef uint32_t microseconds
         cdef Sample* sample
         cdef bint is_tcp = packet.protocol == PROTOCOL_TCP
         cdef bint known_payload = (packet.has & HAS_PAYLOAD_LENGTH) != 0
@@ -642,8 +644,12 @@ cdef class FlowTable:
             if packet.has & IS_COOKED_V1 and self.seen_elsewhere(key):
                 with_counters(head, tail).copies += 1
                 copied = True
-        if packet.time > head.last:
+        if likely_true(packet.time >= head.last):
+            if likely_false(head.last == NO_TIME):
+                head.start = packet.time
             head.last = packet.time
+        elif packet.time < head.start and packet.time != NO_TIME:
+            head.start = packet.time
         head.wire_bytes += packet.wire_length
         if mine.packets == 0:
             head.ttl[side] = packet.ttl
@@ -685,15 +691,16 @@ cdef class FlowTable:
         if id and (
             id < mine.sample_limit or sample_count(head, side) < SAMPLE_SIZE
         ):
-            offset = (packet.time - head.start) // 1000
-            if packet.time == NO_TIME or head.start == NO_TIME:
-                offset = NO_SAMPLE_TIME
-            elif offset < 0:
-                offset = 0
-            offset = min(offset, NO_SAMPLE_TIME)
+            microseconds = <uint32_t>(packet.time // 1000)
+            if (
+                packet.time == NO_TIME
+                or packet.time - head.start >= SAMPLE_TIME_SPAN
+                or head.start == NO_TIME
+            ):
+                microseconds = UINT32_MAX
             if sample_count(head, side) == 0:
                 mine.sample_limit = id
-                cold.sides[side].sample_limit_time = <uint32_t>offset
+                cold.sides[side].sample_limit_time = microseconds
                 add_sample_count(head, side)
             else:
                 prefetch_write(&tail.sample_ids[side])
@@ -703,7 +710,7 @@ cdef class FlowTable:
                 sample.tail = tail
                 sample.id = id
                 sample.side = side
-                sample.time = <uint32_t>offset
+                sample.time = microseconds
                 samples_put_off[0] += 1
         if likely_false(packet.quoted != NULL):
             self.count_icmp_error(packet)
@@ -1448,6 +1455,7 @@ cdef inline void write_samples(
     cdef uint64_t* ids = <uint64_t*>out.data[column]
     cdef int64_t* times = <int64_t*>out.data[column + 1]
     cdef int32_t at = ends[row]
+    cdef int64_t start = head.start // 1000
     cdef int count = sample_count(head, index)
     cdef int sample
     cdef uint64_t id
@@ -1460,11 +1468,12 @@ cdef inline void write_samples(
             id = flow.sides[index].sample_limit
             time = cold.sample_limit_time
         ids[at] = id
-        if time == NO_SAMPLE_TIME:
+        if time == UINT32_MAX:
             times[at] = 0
             set_null(out, column + 1, at)
         else:
-            times[at] = head.start + <int64_t>time * 1000
+            # Their lower 32 bits were kept: none is before the start.
+            times[at] = (start + <uint32_t>(time - <uint32_t>start)) * 1000
         at += 1
     ends[row + 1] = at
     time_ends[row + 1] = at

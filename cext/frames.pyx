@@ -251,6 +251,7 @@ cdef class FrameReader:
                 length = le32(at + 8)
                 wire_length = le32(at + 12)
             if likely_false(length > limit):
+                self.frames += count
                 self.consumed += at - begin
                 self.start += at - begin
                 self.damage(PROBLEM_FRAME_LENGTH, length, True)

@@ -8,7 +8,6 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef enum:
     SAMPLE_SIZE = 4             # packet ids kept per direction
-    NO_SAMPLE_TIME = 0xFFFFFFFF
 
 # FlowHead.marks
 cdef enum:
@@ -70,7 +69,7 @@ cdef struct ColdSide:           # 32 octets: what few packets of a direction cha
     uint32_t seq_start
     uint32_t retransmits
     uint32_t syn_options        # kinds in order, four bits each; top four: scale + 1
-    uint32_t sample_limit_time
+    uint32_t sample_limit_time  # microseconds modulo 2 ** 32, UINT32_MAX: not known
     uint32_t first_seen[2]      # side 0: first frame; side 1: VLAN id; ICMP type, code
 
 
@@ -81,7 +80,7 @@ cdef struct FlowCold:           # 64 octets
 # Nothing of it is set when a flow begins: FlowHead.marks says what is.
 cdef struct FlowTail:           # 104 octets
     uint64_t sample_ids[2][SAMPLE_SIZE - 1]     # ascending, all below sample_limit
-    uint32_t sample_times[2][SAMPLE_SIZE - 1]   # microseconds after the start
+    uint32_t sample_times[2][SAMPLE_SIZE - 1]   # see ColdSide.sample_limit_time
     uint32_t gap_start[2]       # octets that were skipped and may still come
     uint32_t gap_end[2]
     uint32_t icmp_errors

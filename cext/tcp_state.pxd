@@ -1,9 +1,10 @@
 # What a TCP segment does to its flow: endpoint states, handshake, retransmissions.
 #
 # Endpoint states and the conn_state that follows from two of them are Zeek's
-# (src/packet_analysis/protocol/tcp, scripts/base/protocols/conn/main.zeek), with two
+# (src/packet_analysis/protocol/tcp, scripts/base/protocols/conn/main.zeek), with three
 # differences: a reset after both ends have closed leaves the flow closed (SF), and a
-# handshake of which only the last ACK is missing counts as established (S1).
+# handshake of which only the SYN or only the last ACK is missing counts as
+# established (S1).
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
@@ -117,11 +118,11 @@ cdef inline void follow_endpoints(
         elif mine == SYN_SENT and flags & TCP_ACK:
             set_endpoint(head, side, SYN_ACK_SENT)      # simultaneous open
     else:
-        if mine == INACTIVE:
-            set_endpoint(head, side, PARTIAL)
-        elif mine == SYN_SENT and (peer == SYN_ACK_SENT or peer == ESTABLISHED):
+        if peer == SYN_ACK_SENT and (mine == SYN_SENT or mine == INACTIVE):
             set_endpoint(head, side, ESTABLISHED)
             set_endpoint(head, 1 - side, ESTABLISHED)
+        elif mine == INACTIVE:
+            set_endpoint(head, side, PARTIAL)
         if flags & TCP_FIN and endpoint(head, side) != RESET:
             set_endpoint(head, side, CLOSED)
 

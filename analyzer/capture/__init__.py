@@ -17,8 +17,8 @@ from analyzer.capture.compressed import (
     decompressed,
 )
 from analyzer.capture.observation import capture_stem
-from analyzer.tables.captures import CaptureSummary, Damage, Interface
 from analyzer.errors import CaptureError, UnknownFormatError
+from analyzer.tables.captures import CaptureSummary, Damage, Interface
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,7 +155,7 @@ class Capture:
         else:
             check_readable(self.path)
             try:
-                file = Path(self.path).open("rb", buffering=0)
+                file = Path(self.path).open("rb", buffering=0)  # noqa: SIM115
             except OSError as error:
                 raise CaptureError(
                     f"{self.path}: cannot be opened ({error.strerror})",
@@ -163,6 +163,19 @@ class Capture:
                 ) from error
             self.size = os.fstat(file.fileno()).st_size or None
         source = _CountedSource(file, self)
+        try:
+            self._first = self._read_first(source)
+        except CaptureError:
+            source.close()
+            raise
+        peeked = PeekedSource(self._first, source)
+        self.compression = compression_of(self._first)
+        if self.compression is None:
+            return peeked
+        return decompressed(peeked, self.compression)
+
+    def _read_first(self, source: OctetSource) -> bytes:
+        """Read the octets that tell the compression."""
         first = bytearray()
         while len(first) < LONGEST_MAGIC:
             wanted = bytearray(LONGEST_MAGIC - len(first))
@@ -180,12 +193,7 @@ class Capture:
                 f"{self.path}: is empty",
                 hint="tcpdump writes the file header at once: was it started?",
             )
-        self._first = bytes(first)
-        peeked = PeekedSource(self._first, source)
-        self.compression = compression_of(self._first)
-        if self.compression is None:
-            return peeked
-        return decompressed(peeked, self.compression)
+        return bytes(first)
 
     def count_octets(self, count: int) -> None:
         """Note that octets of the file were read."""

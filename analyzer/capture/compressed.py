@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import lzma
-import zlib
 from typing import TYPE_CHECKING, Protocol, cast
 
 from analyzer.errors import CaptureError
@@ -83,25 +82,28 @@ class DecompressingSource:
     ----------
     source : OctetSource
         The library's reader.
+    errors : tuple of exception types
+        What the library raises where its input is damaged.
     compressed : OctetSource
         What it reads from.
     """
 
-    def __init__(self, source: OctetSource, compressed: OctetSource) -> None:
+    def __init__(
+        self,
+        source: OctetSource,
+        errors: tuple[type[Exception], ...],
+        compressed: OctetSource,
+    ) -> None:
         self._source = source
+        self._errors = errors
         self._compressed = compressed
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Read decompressed octets."""
         try:
             return self._source.readinto(buffer)
-        except (EOFError, OSError, RuntimeError, ValueError, zlib.error) as error:
+        except self._errors as error:
             raise DamagedStreamError(str(error)) from error
-        except Exception as error:
-            # zstandard and isal have errors of their own, known once imported.
-            if type(error).__module__.partition(".")[0] in {"zstandard", "isal"}:
-                raise DamagedStreamError(str(error)) from error
-            raise
 
     def close(self) -> None:
         """Let go of the file."""
@@ -119,35 +121,43 @@ def compression_of(first: bytes) -> str | None:
 
 def decompressed(source: PeekedSource, compression: str) -> OctetSource:
     """Read a compressed source as a plain one."""
-    return DecompressingSource(_OPENERS[compression](source), source)
+    reader, errors = _OPENERS[compression](source)
+    return DecompressingSource(reader, (EOFError, OSError, *errors), source)
 
 
-def _gzip(source: PeekedSource) -> OctetSource:
-    from isal import igzip
+_Errors = tuple[type[Exception], ...]
+_Opened = tuple[OctetSource, _Errors]
+
+
+def _gzip(source: PeekedSource) -> _Opened:
+    from isal import igzip, igzip_lib, isal_zlib
 
     open_gzip: Callable[..., OctetSource] = igzip.IGzipFile
-    return open_gzip(fileobj=source, mode="rb")
+    errors = (igzip_lib.IsalError, isal_zlib.IsalError)
+    return open_gzip(fileobj=source, mode="rb"), cast("_Errors", errors)
 
 
-def _zstd(source: PeekedSource) -> OctetSource:
+def _zstd(source: PeekedSource) -> _Opened:
     import zstandard
 
-    return zstandard.ZstdDecompressor().stream_reader(
+    reader = zstandard.ZstdDecompressor().stream_reader(
         cast("IO[bytes]", source), read_across_frames=True
     )
+    return reader, (zstandard.ZstdError,)
 
 
-def _lz4(source: PeekedSource) -> OctetSource:
+def _lz4(source: PeekedSource) -> _Opened:
     import lz4.frame
 
-    return cast("OctetSource", lz4.frame.open(source, mode="rb"))
+    # Its errors are RuntimeError, whatever is wrong.
+    return cast("OctetSource", lz4.frame.open(source, mode="rb")), (RuntimeError,)
 
 
-def _xz(source: PeekedSource) -> OctetSource:
-    return lzma.LZMAFile(cast("IO[bytes]", source), "rb")
+def _xz(source: PeekedSource) -> _Opened:
+    return lzma.LZMAFile(cast("IO[bytes]", source), "rb"), (lzma.LZMAError,)
 
 
-_OPENERS: dict[str, Callable[[PeekedSource], OctetSource]] = {
+_OPENERS: dict[str, Callable[[PeekedSource], _Opened]] = {
     "gzip": _gzip,
     "zstd": _zstd,
     "lz4": _lz4,

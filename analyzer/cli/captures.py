@@ -88,7 +88,7 @@ def _is_capture(path: Path) -> bool:
     """Tell a capture, compressed or not, by its first octets."""
     from analyzer.capture.compressed import (
         LONGEST_MAGIC,
-        DamagedStream,
+        DamagedStreamError,
         PeekedSource,
         compression_of,
         decompressed,
@@ -103,7 +103,7 @@ def _is_capture(path: Path) -> bool:
         magic = bytearray(4)
         try:
             source.readinto(memoryview(magic))
-        except DamagedStream:
+        except DamagedStreamError:
             return False
         finally:
             source.close()

@@ -98,19 +98,18 @@ class BatchBuffers:
             if data is None:
                 continue
             kind = schema.field(column.name).type
+            children = None
+            buffers = [validity, data]
             if column.kind == "text":
-                array = pa.Array.from_buffers(kind, count, [None, offsets, data])
+                buffers = [None, offsets, data]
             elif offsets is not None:
-                values = pa.Array.from_buffers(pa.int32(), count + 1, [None, offsets])
-                items = pa.Array.from_buffers(
-                    kind.value_type, values[count].as_py(), [validity, data]
-                )
-                array = pa.Array.from_buffers(
-                    kind, count, [None, offsets], children=[items]
-                )
-            else:
-                array = pa.Array.from_buffers(kind, count, [validity, data])
-            arrays.append(array)
+                ends = pa.Array.from_buffers(pa.int32(), count + 1, [None, offsets])
+                items = ends[count].as_py()
+                children = [pa.Array.from_buffers(kind.value_type, items, buffers)]
+                buffers = [None, offsets]
+            arrays.append(
+                pa.Array.from_buffers(kind, count, buffers, children=children)
+            )
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
@@ -166,13 +165,13 @@ def with_dictionaries(
         One per dictionary-encoded column that the batch has.
     """
     arrays = []
-    for name, array in zip(batch.schema.names, batch.columns, strict=True):
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
         if name in dictionaries:
             arrays.append(
-                pa.DictionaryArray.from_arrays(array, dictionaries[name], safe=False)
+                pa.DictionaryArray.from_arrays(values, dictionaries[name], safe=False)
             )
         else:
-            arrays.append(array)
+            arrays.append(values)
     return pa.RecordBatch.from_arrays(
         arrays, schema=pa.schema([schema.field(name) for name in batch.schema.names])
     )

@@ -19,6 +19,7 @@ cdef enum:
     ETHERNET_HEADER = 14
     VLAN_TAG = 4
     VLAN_MAX_TAGS = 8
+    ETHERTYPE_LEAST = 0x0600    # smaller ones are lengths, of IEEE 802.3 frames
     ETHERTYPE_IPV4 = 0x0800
     ETHERTYPE_ARP = 0x0806
     ETHERTYPE_TEB = 0x6558      # transparent Ethernet bridging (GRE, Geneve)

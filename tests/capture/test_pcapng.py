@@ -25,7 +25,7 @@ from captures.files import (
 )
 from captures.formats import sections
 from captures.lab import START, Conversation, frames
-from tests.frames import CONFORMANCE, packet_rows
+from tests.frames import CONFORMANCE, flow_rows, packet_rows
 
 SYN = Frame(bytes(Conversation().client("S")), START)
 SEQ = 1_000
@@ -293,3 +293,21 @@ def test_many_interfaces_are_told_apart(rows_of):
     rows = rows_of(section(), *many, *packets)
     names = [row["point"].rpartition("/")[2] for row in rows]
     assert names == [f"veth{i}" for i in range(count)]
+
+
+@pytest.mark.parametrize("timeouts", [{}, {"active_timeout": 10.0}])
+@pytest.mark.parametrize("order", ["ese", "see", "ees", "sse"])
+def test_packets_without_a_time_stay_in_their_flow(tmp_path, order, timeouts):
+    path = tmp_path / "x.pcapng"
+    packets = [enhanced(SYN) if kind == "e" else simple(SYN) for kind in order]
+    path.write_bytes(section() + interface() + b"".join(packets))
+    (flow,) = flow_rows(path, **timeouts)
+    assert flow["originator_packets"] == 3
+    assert (flow["start_time"], flow["end_time"]) == (START, START)
+
+
+def test_a_flow_without_any_time_has_none(tmp_path):
+    path = tmp_path / "x.pcapng"
+    path.write_bytes(section() + interface() + simple(SYN) * 2)
+    (flow,) = flow_rows(path)
+    assert (flow["start_time"], flow["end_time"]) == (None, None)
