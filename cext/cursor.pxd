@@ -48,6 +48,16 @@ cdef extern from * nogil:
     /* Both halves of a 64 by 64 bit product, folded: the mixing step of wyhash. */
     static inline uint64_t fold_multiply(uint64_t a, uint64_t b)
     { __uint128_t p = (__uint128_t)a * b; return (uint64_t)p ^ (uint64_t)(p >> 64); }
+
+    /* What memset does, without its start-up cost for small sizes. */
+    typedef uint64_t cache_line __attribute__((vector_size(64), may_alias));
+    static inline void clear_lines(void *p, int lines)
+    {
+        const cache_line zero = {0};
+        for (int i = 0; i < lines; i++) ((cache_line *)p)[i] = zero;
+    }
+    static inline uint64_t multiply_shift(uint64_t a, uint64_t b, unsigned n)
+    { return (uint64_t)((__uint128_t)a * b >> n); }
     """
     bint likely_true(bint condition)
     bint likely_false(bint condition)
@@ -61,6 +71,12 @@ cdef extern from * nogil:
     uint32_t raw32(const void* octets)
     uint64_t raw64(const void* octets)
     uint64_t fold_multiply(uint64_t a, uint64_t b)
+    void clear_lines(void* memory, int lines)
+    uint64_t multiply_shift(uint64_t a, uint64_t b, unsigned int n)
+
+
+cdef enum:
+    CACHE_LINE = 64
 
 
 cdef struct Cursor:

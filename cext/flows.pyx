@@ -1,10 +1,10 @@
 """Packets to flows: the table of live flows, and its rows as columns.
 
-Packets are looked up in batches: first all index slots are prefetched, then the
-records, while packets are accounted one by one in capture order. A record leaves the
-table when its flow has ended or timed out, in a sweep that goes on at fixed packet
-numbers; so the rows and their order depend on the packets alone, not on how they
-arrive in batches.
+Packets are looked up in batches: while the index slots and then the records of one
+batch come from memory, the packets of the batch before are accounted one by one, in
+capture order. A record leaves the table when its flow has ended or timed out, in a sweep
+that goes on at fixed packet numbers; so the rows and their order depend on the packets
+alone, not on how they arrive in batches.
 """
 
 cimport cython
@@ -42,7 +42,9 @@ from cext.community_id cimport (
 from cext.cursor cimport (
     be16,
     be32,
+    CACHE_LINE,
     be64,
+    clear_lines,
     fold_multiply,
     likely_false,
     likely_true,
@@ -152,7 +154,6 @@ cdef enum:
     HUGE_PAGE = 2 << 20
     MOST_SEGMENTS = 1 << 15         # 2^31 live flows
     FIRST_SLOTS = 1 << 16
-    PREFETCH_AHEAD = 12             # records fetched before they are needed
     # A sweep goes on every TICK packets, by SWEEP_STEP records.
     TICK = 4096
     SWEEP_STEP = 16384
@@ -327,149 +328,76 @@ cdef class FlowTable:
         self.now = self.swept = NO_TIME
         self.sweep_at = self.sweep_end = 0
         self.packets = 0
+        self.waiting = self.waiting_count = 0
         free(self.order)
         self.order = NULL
 
     # ---- look-up and accounting ---------------------------------------------------
 
     cdef void add(self, const Packet* packets, int count) noexcept nogil:
-        """Account a batch of at most FRAME_BATCH packets, in order."""
+        """Take a batch of at most FRAME_BATCH packets, in order.
+
+        The packets must stay where they are until the next batch but one, or `flush`.
+        """
         cdef int before = <int>min(<uint64_t>count, TICK - self.packets % TICK)
         self.add_some(packets, before)
         if self.packets % TICK == 0:
+            self.flush()
             self.sweep()
         if before < count:
             self.add_some(packets + before, count - before)
 
     cdef void add_some(self, const Packet* packets, int count) noexcept nogil:
-        cdef Lookup keys[FRAME_BATCH]
-        cdef Sample samples[FRAME_BATCH]
-        cdef Sample* sample
-        cdef int index, known = 0, put_off = 0
+        """Look packets up, and account those before while memory answers."""
+        cdef Lookup* keys = self.keys[1 - self.waiting]
+        cdef int index, known = 0
         self.packets += count
-        if likely_false(
-            self.taken + <uint32_t>count > self.slots // 4 * 3
-            and not self.grow_index()
-        ):
-            return
-        if likely_false(
-            self.used + <uint32_t>count > self.segments << SEGMENT_BITS
-            and not self.add_segment()
-        ):
-            return
         for index in range(count):
             if packets[index].time > self.now:
                 self.now = packets[index].time
-            if self.describe(&packets[index], &keys[known]):
+            if describe(self, &packets[index], &keys[known]):
                 prefetch_read(
                     &self.index[<uint64_t>keys[known].hash * self.slots >> 32]
                 )
                 known += 1
         if likely_false(self.swept == NO_TIME):
             self.swept = self.now
-        for index in range(min(known, PREFETCH_AHEAD)):
-            self.prefetch_record(&keys[index])
+        self.flush()
+        self.waiting = 1 - self.waiting
+        self.waiting_count = known
         for index in range(known):
-            if index + PREFETCH_AHEAD < known:
-                self.prefetch_record(&keys[index + PREFETCH_AHEAD])
-            self.account(&keys[index], samples, &put_off)
+            prefetch_record(self, &keys[index])
+
+    cdef void flush(self) noexcept nogil:
+        """Account the packets that have been looked up."""
+        cdef Lookup* keys = self.keys[self.waiting]
+        cdef Sample samples[FRAME_BATCH]
+        cdef const Sample* sample
+        cdef int count = self.waiting_count
+        cdef int index, put_off = 0
+        self.waiting_count = 0
+        if likely_false(
+            self.taken + FRAME_BATCH > self.slots // 4 * 3 and not self.grow_index()
+        ):
+            return
+        if likely_false(
+            self.used + FRAME_BATCH > self.segments << SEGMENT_BITS
+            and not self.add_segment()
+        ):
+            return
+        for index in range(count):
+            account(self, &keys[index], samples, &put_off)
+        # By now their tails have come from memory.
         for index in range(put_off):
             sample = &samples[index]
-            insert_sample(sample)
-
-    cdef void prefetch_record(self, const Lookup* key) noexcept nogil:
-        """Fetch the record that a look-up most likely ends at; its slot is there."""
-        cdef uint64_t slot = self.index[<uint64_t>key.hash * self.slots >> 32]
-        cdef uint32_t record = <uint32_t>slot - 1
-        cdef FlowHot* flow
-        if slot != SLOT_EMPTY and slot != SLOT_REMOVED:
-            flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-            prefetch_write(flow)
-            prefetch_write(&flow.sides)
-
-    cdef bint describe(self, const Packet* packet, Lookup* key) noexcept nogil:
-        """Find the flow's key, the same for both directions; False if there is none."""
-        cdef uint32_t src, dst
-        cdef uint16_t src_port = 0, dst_port = 0
-        if likely_false(packet.ip_version == 0):
-            return False
-        if likely_true(packet.ip_version == 4):
-            src = <uint32_t>packet.src.low
-            dst = <uint32_t>packet.dst.low
-        else:
-            src = self.addresses.intern(packet.src.high, packet.src.low, 6)
-            dst = self.addresses.intern(packet.dst.high, packet.dst.low, 6)
-        key.packet = packet
-        key.protocol = packet.protocol
-        key.ip_version = packet.ip_version
-        key.point = packet.point
-        key.outer_swapped = 0
-        if packet.ip_layers > 1:
-            key.tunnel = self.tunnel_of(packet, &key.outer_swapped)
-        else:
-            key.tunnel = 0
-        if likely_true((packet.has & HAS_PORTS) != 0):
-            src_port = packet.src_port
-            dst_port = packet.dst_port
-        if likely_false((packet.has & IS_FRAGMENT) != 0):
-            self.join_fragment(packet, &src_port, &dst_port, key)
-        # Numbers of IPv6 addresses need not be in the order of the addresses: all that
-        # matters is that both directions agree.
-        if src < dst or (src == dst and src_port <= dst_port):
-            key.side = 0
-            key.ends[0] = src
-            key.ends[1] = dst
-            key.ports[0] = src_port
-            key.ports[1] = dst_port
-        else:
-            key.side = 1
-            key.outer_swapped ^= 1
-            key.ends[0] = dst
-            key.ends[1] = src
-            key.ports[0] = dst_port
-            key.ports[1] = src_port
-        if likely_false((packet.has & HAS_ICMP) != 0):
-            icmp_ports(packet, key.ports)
-        key.hash = self.hash_of(key)
-        return True
-
-    cdef uint32_t hash_of(self, const Lookup* key) noexcept nogil:
-        cdef uint64_t ends = <uint64_t>key.ends[0] << 32 | key.ends[1]
-        cdef uint64_t rest = (
-            <uint64_t>key.ports[0] << 48 | <uint64_t>key.ports[1] << 32
-            | <uint32_t>key.point << 16 | <uint32_t>key.protocol << 8 | key.ip_version
-        )
-        cdef uint64_t hashed = fold_multiply(
-            ends ^ self.seeds[0], rest ^ self.seeds[1] ^ key.tunnel * ID_1
-        )
-        hashed = hashed * self.seeds[2]
-        return <uint32_t>(hashed >> 32) | 1
-
-    cdef uint32_t find(self, const Lookup* key, uint32_t* slot) noexcept nogil:
-        """Give the number plus one of the record, or 0 and the slot for a new one."""
-        cdef uint32_t at = <uint32_t>(<uint64_t>key.hash * self.slots >> 32)
-        cdef uint32_t room = UINT32_MAX
-        cdef uint64_t entry
-        cdef uint32_t record
-        cdef FlowHead* head
-        while True:
-            entry = self.index[at]
-            if entry >> 32 == key.hash:
-                record = <uint32_t>entry
-                head = &self.hot[(record - 1) >> SEGMENT_BITS][
-                    (record - 1) & SEGMENT_MASK
-                ].head
-                if likely_true(same_key(head, key)):
-                    slot[0] = at
-                    return record
-            elif entry == SLOT_EMPTY:
-                slot[0] = at if room == UINT32_MAX else room
-                return 0
-            elif entry == SLOT_REMOVED and room == UINT32_MAX:
-                room = at
-            at += 1
-            if at == self.slots:
-                at = 0
+            insert_sample(
+                sample.hot,
+                sample.cold,
+                sample.tail,
+                sample.side,
+                sample.id,
+                sample.microseconds,
+            )
 
     cdef uint32_t place_of(self, uint32_t hash, uint32_t record) noexcept nogil:
         """Give the slot of a record that is in the index."""
@@ -535,14 +463,13 @@ cdef class FlowTable:
         self.segments += 1
         return True
 
-    cdef uint32_t begin(
-        self, const Lookup* key, uint32_t slot, int originator
-    ) noexcept nogil:
-        """Begin a flow in a slot; give its record."""
+    cdef uint32_t begin(self, const Lookup* key, int originator) noexcept nogil:
+        """Begin a flow, in the slot of the one it follows if any; give its record."""
         cdef const Packet* packet = key.packet
-        cdef uint32_t record
+        cdef uint32_t slot, record
         cdef FlowHot* flow
         cdef FlowCold* cold
+        find(self, key, &slot)
         if likely_false(self.free_record != 0):
             record = self.free_record - 1
             flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
@@ -557,8 +484,8 @@ cdef class FlowTable:
         self.index[slot] = <uint64_t>key.hash << 32 | (record + 1)
         self.live += 1
         cold = &self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-        memset(flow, 0, sizeof(FlowHot))
-        memset(cold, 0, sizeof(FlowCold))
+        clear_lines(flow, sizeof(FlowHot) // CACHE_LINE)
+        clear_lines(cold, sizeof(FlowCold) // CACHE_LINE)
         memcpy(flow, key, KEY_OCTETS)
         flow.head.start = packet.time
         flow.head.last = packet.time
@@ -574,146 +501,6 @@ cdef class FlowTable:
         cold.sides[0].first_seen[0] = <uint32_t>packet.frame
         cold.sides[0].first_seen[1] = <uint32_t>(packet.frame >> 32)
         return record
-
-    cdef bint expired(self, const FlowHot* flow, int64_t time) noexcept nogil:
-        """Whether a packet at this time comes too late for the flow."""
-        cdef int64_t silence = time - flow.head.last
-        if likely_true(silence <= self.closed_timeout):
-            return False
-        if time == NO_TIME or flow.head.last == NO_TIME:
-            return False
-        return silence > self.idle_timeout or (
-            flow.head.protocol == PROTOCOL_TCP and is_closed(&flow.head)
-        )
-
-    cdef void account(
-        self, const Lookup* key, Sample* samples, int* samples_put_off
-    ) noexcept nogil:
-        """Add one packet to its flow, which begins with it if need be."""
-        cdef const Packet* packet = key.packet
-        cdef uint32_t slot
-        cdef uint32_t record = self.find(key, &slot)
-        cdef int side = key.side
-        cdef int originator = side
-        cdef FlowHot* flow
-        cdef FlowHead* head
-        cdef FlowSide* mine
-        cdef FlowCold* cold
-        cdef FlowTail* tail
-        cdef uint64_t id = 0
-        cdef uint32_t microseconds
-        cdef Sample* sample
-        cdef bint is_tcp = packet.protocol == PROTOCOL_TCP
-        cdef bint known_payload = (packet.has & HAS_PAYLOAD_LENGTH) != 0
-        cdef bint repeated = False, copied = False
-        if is_tcp and packet.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN | TCP_ACK:
-            originator = 1 - side   # who answers a SYN did not send the first packet
-        if likely_true(record != 0):
-            record -= 1
-            flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-            cold = &self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-            if likely_false(
-                self.expired(flow, packet.time)
-                or (is_tcp and starts_anew(flow, cold, packet, side))
-            ):
-                self.end_record(record)
-                record = self.begin(key, slot, originator)
-            elif likely_false(
-                self.active_timeout
-                and packet.time - flow.head.start > self.active_timeout
-                and packet.time != NO_TIME
-                and flow.head.start != NO_TIME
-            ):
-                originator = originator_of(&flow.head)
-                self.end_record(record)
-                record = self.begin(key, slot, originator)
-            elif likely_false(flow.sides[side].packets == UINT32_MAX):
-                originator = originator_of(&flow.head)
-                self.end_record(record)
-                record = self.begin(key, slot, originator)
-        else:
-            record = self.begin(key, slot, originator)
-        flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-        head = &flow.head
-        mine = &flow.sides[side]
-        cold = &self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-        tail = &self.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-        if likely_false((packet.has & (IS_COOKED_V1 | IS_FRAGMENT)) != 0):
-            if packet.has & IS_FRAGMENT:
-                with_counters(head, tail).fragments += 1
-            if packet.has & IS_COOKED_V1 and self.seen_elsewhere(key):
-                with_counters(head, tail).copies += 1
-                copied = True
-        if likely_true(packet.time >= head.last):
-            if likely_false(head.last == NO_TIME):
-                head.start = packet.time
-            head.last = packet.time
-        elif packet.time < head.start and packet.time != NO_TIME:
-            head.start = packet.time
-        head.wire_bytes += packet.wire_length
-        if mine.packets == 0:
-            head.ttl[side] = packet.ttl
-        mine.packets += 1
-        mine.bytes += packet.ip_length
-        if likely_true(known_payload):
-            mine.payload += packet.payload_length
-        else:
-            head.state |= STATE_PAYLOAD_UNKNOWN << side
-        if is_tcp:
-            if likely_true((packet.has & HAS_SEQ) != 0):
-                if likely_true((packet.has & HAS_FLAGS) != 0):
-                    follow_handshake(flow, cold, packet, side)
-                if likely_true(known_payload):
-                    repeated = follow_sequence(flow, cold, tail, packet, side)
-                    if repeated and not copied:
-                        cold.sides[side].retransmits += 1
-                else:
-                    follow_cut_sequence(flow, cold, packet, side)
-                if packet.has & HAS_ACK:
-                    id = fold_multiply(
-                        (<uint64_t>packet.seq << 32 | packet.ack) ^ ID_1, ID_2
-                    )
-            if likely_true((packet.has & HAS_FLAGS) != 0):
-                follow_endpoints(head, packet.tcp_flags, side)
-                head.flags[side] |= packet.tcp_flags
-        elif packet.has & HAS_DIGEST and not packet.has & IS_LATER_FRAGMENT:
-            id = packet.digest
-            if sample_count(head, side) == 0:
-                cold.sides[side].digest = id
-        if packet.payload_length and not repeated and not copied and known_payload:
-            if (
-                side == originator_of(head)
-                and not head.state & STATE_SPEAKER << side
-            ):
-                head.turns += 1
-            head.state &= ~(<uint16_t>3 * STATE_SPEAKER)
-            head.state |= STATE_SPEAKER << side
-        if id and (
-            id < mine.sample_limit or sample_count(head, side) < SAMPLE_SIZE
-        ):
-            microseconds = <uint32_t>(packet.time // 1000)
-            if (
-                packet.time == NO_TIME
-                or packet.time - head.start >= SAMPLE_TIME_SPAN
-                or head.start == NO_TIME
-            ):
-                microseconds = UINT32_MAX
-            if sample_count(head, side) == 0:
-                mine.sample_limit = id
-                cold.sides[side].sample_limit_time = microseconds
-                add_sample_count(head, side)
-            else:
-                prefetch_write(&tail.sample_ids[side])
-                sample = &samples[samples_put_off[0]]
-                sample.hot = flow
-                sample.cold = cold
-                sample.tail = tail
-                sample.id = id
-                sample.side = side
-                sample.time = microseconds
-                samples_put_off[0] += 1
-        if likely_false(packet.quoted != NULL):
-            self.count_icmp_error(packet)
 
     cdef bint seen_elsewhere(self, const Lookup* key) noexcept nogil:
         """Whether SLL shows a packet again that passed another interface just now."""
@@ -780,70 +567,22 @@ cdef class FlowTable:
             return
         quoted.point = packet.point
         # The error need not come back through the tunnel that the packet went by.
-        if not self.describe(&quoted, &key):
+        if not describe(self, &quoted, &key):
             return
         if packet.ip_layers > 1:
-            key.tunnel = self.tunnel_of(packet, &key.outer_swapped)
-            key.hash = self.hash_of(&key)
-        record = self.find(&key, &slot)
+            key.tunnel = tunnel_of(self, packet, &key.outer_swapped)
+            key.hash = hash_of(self, &key)
+        record = find(self, &key, &slot)
         if not record and key.tunnel:
             key.tunnel = 0
-            key.hash = self.hash_of(&key)
-            record = self.find(&key, &slot)
+            key.hash = hash_of(self, &key)
+            record = find(self, &key, &slot)
         if record:
             record -= 1
             with_counters(
                 &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK].head,
                 &self.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK],
             ).icmp_errors += 1
-
-    cdef uint32_t tunnel_of(
-        self, const Packet* packet, uint8_t* swapped
-    ) noexcept nogil:
-        """Number the (type, VNI, unordered endpoints) of tunnels, from 1.
-
-        A seeded hash of 64 bits stands for the whole key, so that a packet touches one
-        cache line here.
-        """
-        cdef const Address* a = &packet.outer_src
-        cdef const Address* b = &packet.outer_dst
-        cdef uint32_t mask = 4 * self.tunnel_capacity - 1
-        cdef uint64_t kind = (
-            <uint64_t>packet.ip_vni << 16 | packet.ip_tunnel << 8
-            | packet.outer_version << 1 | ((packet.has & HAS_IP_VNI) != 0)
-        )
-        cdef uint64_t hashed
-        cdef uint32_t at
-        cdef TunnelEntry* entry
-        swapped[0] = 0
-        if a.high > b.high or (a.high == b.high and a.low > b.low):
-            a, b = b, a
-            swapped[0] = 1
-        if likely_true(packet.outer_version == 4):
-            hashed = a.low << 32 | b.low
-        else:
-            hashed = fold_multiply(a.low ^ self.seeds[0], b.low ^ self.seeds[1])
-            hashed ^= fold_multiply(a.high ^ self.seeds[2], b.high ^ hashed)
-        hashed = fold_multiply(hashed ^ self.seeds[2], kind ^ self.seeds[0]) | 1
-        at = <uint32_t>(hashed >> 20) & mask
-        while self.tunnel_slots[at].key:
-            if likely_true(self.tunnel_slots[at].key == hashed):
-                return self.tunnel_slots[at].number
-            at = (at + 1) & mask
-        if self.tunnel_count == self.tunnel_capacity:
-            if not self.grow_tunnels():
-                return 0
-            return self.tunnel_of(packet, swapped)
-        entry = &self.tunnels[self.tunnel_count]
-        entry.vni = packet.ip_vni
-        entry.kind = packet.ip_tunnel
-        entry.has_vni = (packet.has & HAS_IP_VNI) != 0
-        entry.numbers[0] = self.addresses.intern(a.high, a.low, packet.outer_version)
-        entry.numbers[1] = self.addresses.intern(b.high, b.low, packet.outer_version)
-        self.tunnel_count += 1
-        self.tunnel_slots[at].key = hashed
-        self.tunnel_slots[at].number = self.tunnel_count
-        return self.tunnel_count
 
     cdef bint grow_tunnels(self) noexcept nogil:
         cdef TunnelEntry* entries
@@ -892,10 +631,10 @@ cdef class FlowTable:
             if flow.head.ip_version == 0:
                 continue        # free
             if not flow.head.marks & MARK_ENDED:
-                if not self.expired(flow, self.now - DISORDER):
+                if not expired(self, flow, self.now - DISORDER):
                     continue
                 memcpy(&key, flow, KEY_OCTETS)
-                self.index[self.place_of(self.hash_of(&key), record)] = SLOT_REMOVED
+                self.index[self.place_of(hash_of(self, &key), record)] = SLOT_REMOVED
                 self.live -= 1
             if not self.keep_ended(record):
                 return
@@ -1108,6 +847,312 @@ cdef class FlowTable:
         return count
 
 
+cdef inline bint describe(FlowTable table, const Packet* packet, Lookup* key) noexcept nogil:
+    """Find the flow's key, the same for both directions; False if there is none."""
+    cdef uint32_t src, dst
+    cdef uint16_t src_port = 0, dst_port = 0
+    if likely_false(packet.ip_version == 0):
+        return False
+    if likely_true(packet.ip_version == 4):
+        src = <uint32_t>packet.src.low
+        dst = <uint32_t>packet.dst.low
+    else:
+        src = table.addresses.intern(packet.src.high, packet.src.low, 6)
+        dst = table.addresses.intern(packet.dst.high, packet.dst.low, 6)
+    key.packet = packet
+    key.protocol = packet.protocol
+    key.ip_version = packet.ip_version
+    key.point = packet.point
+    key.outer_swapped = 0
+    if packet.ip_layers > 1:
+        key.tunnel = tunnel_of(table, packet, &key.outer_swapped)
+    else:
+        key.tunnel = 0
+    if likely_true((packet.has & HAS_PORTS) != 0):
+        src_port = packet.src_port
+        dst_port = packet.dst_port
+    if likely_false((packet.has & IS_FRAGMENT) != 0):
+        table.join_fragment(packet, &src_port, &dst_port, key)
+    # Numbers of IPv6 addresses need not be in the order of the addresses: all that
+    # matters is that both directions agree.
+    if src < dst or (src == dst and src_port <= dst_port):
+        key.side = 0
+        key.ends[0] = src
+        key.ends[1] = dst
+        key.ports[0] = src_port
+        key.ports[1] = dst_port
+    else:
+        key.side = 1
+        key.outer_swapped ^= 1
+        key.ends[0] = dst
+        key.ends[1] = src
+        key.ports[0] = dst_port
+        key.ports[1] = src_port
+    if likely_false((packet.has & HAS_ICMP) != 0):
+        icmp_ports(packet, key.ports)
+    key.hash = hash_of(table, key)
+    return True
+
+
+cdef inline uint32_t hash_of(FlowTable table, const Lookup* key) noexcept nogil:
+    cdef uint64_t ends = <uint64_t>key.ends[0] << 32 | key.ends[1]
+    cdef uint64_t rest = (
+        <uint64_t>key.ports[0] << 48 | <uint64_t>key.ports[1] << 32
+        | <uint32_t>key.point << 16 | <uint32_t>key.protocol << 8 | key.ip_version
+    )
+    cdef uint64_t hashed = fold_multiply(
+        ends ^ table.seeds[0], rest ^ table.seeds[1] ^ key.tunnel * ID_1
+    )
+    hashed = hashed * table.seeds[2]
+    return <uint32_t>(hashed >> 32) | 1
+
+
+cdef inline void prefetch_record(FlowTable table, Lookup* key) noexcept nogil:
+    """Fetch the record that a look-up most likely ends at; its slot is there."""
+    cdef uint32_t at = <uint32_t>(<uint64_t>key.hash * table.slots >> 32)
+    cdef uint64_t entry = table.index[at]
+    cdef FlowHot* flow
+    while entry >> 32 != key.hash and entry != SLOT_EMPTY:
+        at += 1
+        if at == table.slots:
+            at = 0
+        entry = table.index[at]
+    key.candidate = <uint32_t>entry
+    if entry != SLOT_EMPTY:
+        flow = &table.hot[(key.candidate - 1) >> SEGMENT_BITS][
+            (key.candidate - 1) & SEGMENT_MASK
+        ]
+        prefetch_write(flow)
+        prefetch_write(&flow.sides)
+
+
+cdef inline uint32_t find_live(FlowTable table, const Lookup* key) noexcept nogil:
+    """Give the number plus one of the record, or 0: the candidate, mostly."""
+    cdef uint32_t slot, record = key.candidate - 1
+    cdef FlowHead* head
+    if likely_true(key.candidate != 0):
+        head = &table.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK].head
+        if likely_true(same_key(head, key) and not head.marks & MARK_ENDED):
+            return key.candidate
+    return find(table, key, &slot)
+
+
+cdef inline bint expired(FlowTable table, const FlowHot* flow, int64_t time) noexcept nogil:
+    """Whether a packet at this time comes too late for the flow."""
+    cdef int64_t silence = time - flow.head.last
+    if likely_true(silence <= table.closed_timeout):
+        return False
+    if time == NO_TIME or flow.head.last == NO_TIME:
+        return False
+    return silence > table.idle_timeout or (
+        flow.head.protocol == PROTOCOL_TCP and is_closed(&flow.head)
+    )
+
+
+cdef inline void account(
+    FlowTable table, const Lookup* key, Sample* samples, int* put_off
+) noexcept nogil:
+    """Add one packet to its flow, which begins with it if need be."""
+    cdef const Packet* packet = key.packet
+    cdef uint32_t record = find_live(table, key)
+    cdef int side = key.side
+    cdef int originator = side
+    cdef FlowHot* flow
+    cdef FlowHead* head
+    cdef FlowSide* mine
+    cdef FlowCold* cold
+    cdef FlowTail* tail
+    cdef uint64_t id = 0
+    cdef uint32_t microseconds
+    cdef Sample* sample
+    cdef bint is_tcp = packet.protocol == PROTOCOL_TCP
+    cdef bint known_payload = (packet.has & HAS_PAYLOAD_LENGTH) != 0
+    cdef bint repeated = False, copied = False
+    if is_tcp and packet.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN | TCP_ACK:
+        originator = 1 - side   # who answers a SYN did not send the first packet
+    if likely_true(record != 0):
+        record -= 1
+        flow = &table.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        cold = &table.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        if likely_false(
+            expired(table, flow, packet.time)
+            or (is_tcp and starts_anew(flow, cold, packet, side))
+        ):
+            table.end_record(record)
+            record = table.begin(key, originator)
+        elif likely_false(
+            table.active_timeout
+            and packet.time - flow.head.start > table.active_timeout
+            and packet.time != NO_TIME
+            and flow.head.start != NO_TIME
+        ):
+            originator = originator_of(&flow.head)
+            table.end_record(record)
+            record = table.begin(key, originator)
+        elif likely_false(flow.sides[side].packets == UINT32_MAX):
+            originator = originator_of(&flow.head)
+            table.end_record(record)
+            record = table.begin(key, originator)
+    else:
+        record = table.begin(key, originator)
+    flow = &table.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+    head = &flow.head
+    mine = &flow.sides[side]
+    cold = &table.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+    tail = &table.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+    if likely_false((packet.has & (IS_COOKED_V1 | IS_FRAGMENT)) != 0):
+        if packet.has & IS_FRAGMENT:
+            with_counters(head, tail).fragments += 1
+        if packet.has & IS_COOKED_V1 and table.seen_elsewhere(key):
+            with_counters(head, tail).copies += 1
+            copied = True
+    if likely_true(packet.time >= head.last):
+        if likely_false(head.last == NO_TIME):
+            head.start = packet.time
+        head.last = packet.time
+    elif packet.time < head.start and packet.time != NO_TIME:
+        head.start = packet.time
+    head.wire_bytes += packet.wire_length
+    if mine.packets == 0:
+        head.ttl[side] = packet.ttl
+    mine.packets += 1
+    mine.bytes += packet.ip_length
+    if likely_true(known_payload):
+        mine.payload += packet.payload_length
+    else:
+        head.state |= STATE_PAYLOAD_UNKNOWN << side
+    if is_tcp:
+        if likely_true((packet.has & HAS_SEQ) != 0):
+            if likely_true((packet.has & HAS_FLAGS) != 0):
+                follow_handshake(flow, cold, packet, side)
+            if likely_true(known_payload):
+                repeated = follow_sequence(flow, cold, tail, packet, side)
+                if repeated and not copied:
+                    cold.sides[side].retransmits += 1
+            else:
+                follow_cut_sequence(flow, cold, packet, side)
+            if packet.has & HAS_ACK:
+                id = fold_multiply(
+                    (<uint64_t>packet.seq << 32 | packet.ack) ^ ID_1, ID_2
+                )
+        if likely_true((packet.has & HAS_FLAGS) != 0):
+            follow_endpoints(head, packet.tcp_flags, side)
+            head.flags[side] |= packet.tcp_flags
+    elif packet.has & HAS_DIGEST and not packet.has & IS_LATER_FRAGMENT:
+        id = packet.digest
+        if sample_count(head, side) == 0:
+            cold.sides[side].digest = id
+    if packet.payload_length and not repeated and not copied and known_payload:
+        if (
+            side == originator_of(head)
+            and not head.state & STATE_SPEAKER << side
+        ):
+            head.turns += 1
+        head.state &= ~(<uint16_t>3 * STATE_SPEAKER)
+        head.state |= STATE_SPEAKER << side
+    if id and (
+        id < mine.sample_limit or sample_count(head, side) < SAMPLE_SIZE
+    ):
+        microseconds = <uint32_t>(packet.time // 1000)
+        if (
+            packet.time == NO_TIME
+            or packet.time - head.start >= SAMPLE_TIME_SPAN
+            or head.start == NO_TIME
+        ):
+            microseconds = UINT32_MAX
+        if sample_count(head, side) == 0:
+            insert_sample(flow, cold, tail, side, id, microseconds)
+        else:
+            prefetch_write(cold)
+            prefetch_write(&tail.sample_ids[side])
+            sample = &samples[put_off[0]]
+            sample.hot = flow
+            sample.cold = cold
+            sample.tail = tail
+            sample.side = side
+            sample.id = id
+            sample.microseconds = microseconds
+            put_off[0] += 1
+    if likely_false(packet.quoted != NULL):
+        table.count_icmp_error(packet)
+
+
+cdef uint32_t find(FlowTable table, const Lookup* key, uint32_t* slot) noexcept nogil:
+    """Give the number plus one of the record, or 0 and the slot for a new one."""
+    cdef uint32_t at = <uint32_t>(<uint64_t>key.hash * table.slots >> 32)
+    cdef uint32_t room = UINT32_MAX
+    cdef uint64_t entry
+    cdef uint32_t record
+    cdef FlowHead* head
+    while True:
+        entry = table.index[at]
+        if entry >> 32 == key.hash:
+            record = <uint32_t>entry
+            head = &table.hot[(record - 1) >> SEGMENT_BITS][
+                (record - 1) & SEGMENT_MASK
+            ].head
+            if likely_true(same_key(head, key)):
+                slot[0] = at
+                return record
+        elif entry == SLOT_EMPTY:
+            slot[0] = at if room == UINT32_MAX else room
+            return 0
+        elif entry == SLOT_REMOVED and room == UINT32_MAX:
+            room = at
+        at += 1
+        if at == table.slots:
+            at = 0
+
+
+cdef inline uint32_t tunnel_of(
+    FlowTable table, const Packet* packet, uint8_t* swapped
+) noexcept nogil:
+    """Number the (type, VNI, unordered endpoints) of tunnels, from 1.
+
+    A seeded hash of 64 bits stands for the whole key, so that a packet touches one
+    cache line here.
+    """
+    cdef const Address* a = &packet.outer_src
+    cdef const Address* b = &packet.outer_dst
+    cdef uint32_t mask = 4 * table.tunnel_capacity - 1
+    cdef uint64_t kind = (
+        <uint64_t>packet.ip_vni << 16 | packet.ip_tunnel << 8
+        | packet.outer_version << 1 | ((packet.has & HAS_IP_VNI) != 0)
+    )
+    cdef uint64_t hashed
+    cdef uint32_t at
+    cdef TunnelEntry* entry
+    swapped[0] = 0
+    if a.high > b.high or (a.high == b.high and a.low > b.low):
+        a, b = b, a
+        swapped[0] = 1
+    if likely_true(packet.outer_version == 4):
+        hashed = a.low << 32 | b.low
+    else:
+        hashed = fold_multiply(a.low ^ table.seeds[0], b.low ^ table.seeds[1])
+        hashed ^= fold_multiply(a.high ^ table.seeds[2], b.high ^ hashed)
+    hashed = fold_multiply(hashed ^ table.seeds[2], kind ^ table.seeds[0]) | 1
+    at = <uint32_t>(hashed >> 20) & mask
+    while table.tunnel_slots[at].key:
+        if likely_true(table.tunnel_slots[at].key == hashed):
+            return table.tunnel_slots[at].number
+        at = (at + 1) & mask
+    if table.tunnel_count == table.tunnel_capacity:
+        if not table.grow_tunnels():
+            return 0
+        return tunnel_of(table, packet, swapped)
+    entry = &table.tunnels[table.tunnel_count]
+    entry.vni = packet.ip_vni
+    entry.kind = packet.ip_tunnel
+    entry.has_vni = (packet.has & HAS_IP_VNI) != 0
+    entry.numbers[0] = table.addresses.intern(a.high, a.low, packet.outer_version)
+    entry.numbers[1] = table.addresses.intern(b.high, b.low, packet.outer_version)
+    table.tunnel_count += 1
+    table.tunnel_slots[at].key = hashed
+    table.tunnel_slots[at].number = table.tunnel_count
+    return table.tunnel_count
+
+
 cdef inline bint same_key(const void* head, const void* key) noexcept nogil:
     """Compare the first KEY_OCTETS of a record and a look-up."""
     return (
@@ -1161,46 +1206,55 @@ cdef inline void follow_cut_sequence(
         mine.seq_end = packet.seq
 
 
-cdef inline void insert_sample(const Sample* sample) noexcept nogil:
+cdef inline void insert_sample(
+    FlowHot* flow,
+    FlowCold* cold,
+    FlowTail* tail,
+    int side,
+    uint64_t id,
+    uint32_t microseconds,
+) noexcept nogil:
     """Put a packet id into the sample of the smallest, once."""
-    cdef int side = sample.side
-    cdef FlowHead* head = &sample.hot.head
-    cdef FlowSide* mine = &sample.hot.sides[side]
-    cdef uint32_t* limit_time = &sample.cold.sides[side].sample_limit_time
-    cdef uint64_t* ids = sample.tail.sample_ids[side]
-    cdef uint32_t* times = sample.tail.sample_times[side]
+    cdef FlowHead* head = &flow.head
+    cdef FlowSide* mine = &flow.sides[side]
+    cdef uint32_t* limit_time = &cold.sides[side].sample_limit_time
+    cdef uint64_t* ids = tail.sample_ids[side]
+    cdef uint32_t* times = tail.sample_times[side]
     cdef int count = sample_count(head, side)
     cdef int at = count - 1         # others than the largest, which is not among them
     cdef int index
-    if sample.id == mine.sample_limit:
+    if count == 0:
+        mine.sample_limit = id
+        limit_time[0] = microseconds
+        add_sample_count(head, side)
+        return
+    if id == mine.sample_limit or (count == SAMPLE_SIZE and id > mine.sample_limit):
         return
     for index in range(at):
-        if ids[index] == sample.id:
+        if ids[index] == id:
             return
     if count < SAMPLE_SIZE:
         add_sample_count(head, side)
-        if sample.id > mine.sample_limit:
+        if id > mine.sample_limit:
             ids[at] = mine.sample_limit
             times[at] = limit_time[0]
-            mine.sample_limit = sample.id
-            limit_time[0] = sample.time
+            mine.sample_limit = id
+            limit_time[0] = microseconds
             return
     else:
-        if sample.id > mine.sample_limit:
-            return
         at -= 1
-        if sample.id > ids[at]:
-            mine.sample_limit = sample.id
-            limit_time[0] = sample.time
+        if id > ids[at]:
+            mine.sample_limit = id
+            limit_time[0] = microseconds
             return
         mine.sample_limit = ids[at]
         limit_time[0] = times[at]
-    while at > 0 and ids[at - 1] > sample.id:
+    while at > 0 and ids[at - 1] > id:
         ids[at] = ids[at - 1]
         times[at] = times[at - 1]
         at -= 1
-    ids[at] = sample.id
-    times[at] = sample.time
+    ids[at] = id
+    times[at] = microseconds
 
 
 cdef bint read_quoted(const Packet* error, Packet* quoted) noexcept nogil:

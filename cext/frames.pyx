@@ -12,7 +12,15 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memmove
 
-from cext.cursor cimport be16, be32, be64, le16, le32, likely_false
+from cext.cursor cimport (
+    be16,
+    be32,
+    be64,
+    le16,
+    le32,
+    likely_false,
+    multiply_shift,
+)
 from cext.frame cimport NO_TIME, Frame
 
 cdef enum:
@@ -503,11 +511,7 @@ cdef inline int64_t time_of(
     else:
         whole = ticks >> state.shift
         rest = ticks - (whole << state.shift)
-        if state.shift > 34:    # rest * 1e9 must fit; below that it is exact
-            rest = rest >> (state.shift - 34)
-            rest = (rest * NANOSECONDS) >> 34
-        else:
-            rest = (rest * NANOSECONDS) >> state.shift
+        rest = multiply_shift(rest, NANOSECONDS, state.shift)
     if (
         whole > <uint64_t>LAST_SECOND
         or state.offset > LAST_SECOND

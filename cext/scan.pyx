@@ -34,7 +34,9 @@ def scan(
         taken first.
     """
     cdef Frame frames[FRAME_BATCH]
-    cdef Packet packets[FRAME_BATCH]
+    cdef Packet batches[2][FRAME_BATCH]     # the flow table is one batch behind
+    cdef Packet* packets = &batches[0][0]
+    cdef Packet* other = &batches[1][0]
     cdef bint used_up = True
     cdef int count
     with nogil:
@@ -50,6 +52,9 @@ def scan(
                 rows.add(packets, count)
             if flows is not None:
                 flows.add(packets, count)
+                packets, other = other, packets
+        if flows is not None:
+            flows.flush()
     if (
         reader.out_of_memory
         or decoder.out_of_memory

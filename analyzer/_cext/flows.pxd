@@ -2,6 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from analyzer._cext.addresses cimport AddressTable
+from cext.frame cimport FRAME_BATCH
 from cext.packet cimport Packet
 from cext.record cimport FlowCold, FlowHot, FlowRecord, FlowTail
 
@@ -38,6 +39,7 @@ cdef struct Lookup:
     uint8_t protocol
     uint8_t ip_version
     uint32_t hash               # odd; the upper half of an index slot
+    uint32_t candidate          # number plus one of the likely record, 0: none
     uint8_t side                # which end sent the packet
     uint8_t outer_swapped
     const Packet* packet
@@ -48,8 +50,8 @@ cdef struct Sample:
     FlowCold* cold
     FlowTail* tail
     uint64_t id
-    uint32_t time
-    uint32_t side
+    uint32_t microseconds
+    int side
 
 
 @cython.final
@@ -81,6 +83,9 @@ cdef class FlowTable:
     cdef uint32_t sweep_at      # record that the sweep goes on with
     cdef uint32_t sweep_end     # one past its last, 0: no sweep under way
     cdef uint64_t packets       # of this capture
+    cdef Lookup keys[2][FRAME_BATCH]    # the batch that waits, and the one before
+    cdef int waiting
+    cdef int waiting_count
     cdef FlowRecord* ended      # rows that wait to be taken
     cdef size_t ended_count
     cdef size_t ended_capacity
@@ -92,24 +97,12 @@ cdef class FlowTable:
 
     cdef void add(self, const Packet* packets, int count) noexcept nogil
     cdef void add_some(self, const Packet* packets, int count) noexcept nogil
-    cdef void prefetch_record(self, const Lookup* key) noexcept nogil
-    cdef bint describe(self, const Packet* packet, Lookup* key) noexcept nogil
-    cdef uint32_t hash_of(self, const Lookup* key) noexcept nogil
-    cdef uint32_t tunnel_of(
-        self, const Packet* packet, uint8_t* swapped
-    ) noexcept nogil
+    cdef void flush(self) noexcept nogil
     cdef bint grow_tunnels(self) noexcept nogil
-    cdef uint32_t find(self, const Lookup* key, uint32_t* slot) noexcept nogil
-    cdef uint32_t begin(
-        self, const Lookup* key, uint32_t slot, int originator
-    ) noexcept nogil
+    cdef uint32_t begin(self, const Lookup* key, int originator) noexcept nogil
     cdef bint grow_index(self) noexcept nogil
     cdef bint add_segment(self) noexcept nogil
     cdef uint32_t place_of(self, uint32_t hash, uint32_t record) noexcept nogil
-    cdef bint expired(self, const FlowHot* flow, int64_t time) noexcept nogil
-    cdef void account(
-        self, const Lookup* key, Sample* samples, int* samples_put_off
-    ) noexcept nogil
     cdef bint seen_elsewhere(self, const Lookup* key) noexcept nogil
     cdef void join_fragment(
         self, const Packet* packet, uint16_t* src_port, uint16_t* dst_port,

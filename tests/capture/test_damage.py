@@ -63,11 +63,16 @@ def test_a_cut_in_a_record_header_keeps_the_frames_before_it(read):
     assert (damage.frame, damage.offset) == (2, FILE_HEADER + 2 * RECORD)
 
 
-@pytest.mark.parametrize("end", range(FILE_HEADER + 1, FILE_HEADER + 2 * RECORD))
+@pytest.mark.parametrize(
+    "end",
+    [
+        end
+        for end in range(FILE_HEADER + 1, FILE_HEADER + 2 * RECORD)
+        if (end - FILE_HEADER) % RECORD  # a cut between records is no damage
+    ],
+)
 def test_wherever_it_is_cut_the_whole_records_stay(read, end):
-    whole, rest = divmod(end - FILE_HEADER, RECORD)
-    if not rest:
-        pytest.skip("a cut between records is no damage")
+    whole = (end - FILE_HEADER) // RECORD
     rows, damage = read(pcap(FRAMES)[:end])
     assert len(rows) == whole
     assert (damage.frame, damage.offset) == (whole, FILE_HEADER + whole * RECORD)
