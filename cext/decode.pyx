@@ -184,9 +184,15 @@ cdef enum:
     NEXT_RAW_IP
     NEXT_ETHERNET
 
-cdef uint64_t DIGEST_1 = 0xA0761D6478BD642F     # odd constants of wyhash
-cdef uint64_t DIGEST_2 = 0xE7037ED1A0B428DB
-cdef uint64_t DIGEST_3 = 0x8EBC6AF09C88C6E3
+cdef extern from *:
+    """
+    #define DIGEST_1 ((uint64_t)0xA0761D6478BD642F)     /* odd constants of wyhash */
+    #define DIGEST_2 ((uint64_t)0xE7037ED1A0B428DB)
+    #define DIGEST_3 ((uint64_t)0x8EBC6AF09C88C6E3)
+    """
+    const uint64_t DIGEST_1
+    const uint64_t DIGEST_2
+    const uint64_t DIGEST_3
 
 
 cdef inline uint32_t stop(Packet* packet, int reason, int layer) noexcept nogil:

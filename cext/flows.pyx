@@ -162,23 +162,36 @@ cdef enum:
     FIRST_TUNNELS = 64
     ICMP_ERROR_PORTS = 0x8000       # no query type is as large
 
-# An index slot is hash << 32 | number of the record plus one. Hashes are odd.
-cdef uint64_t SLOT_EMPTY = 0
-cdef uint64_t SLOT_REMOVED = 0xFFFFFFFF
+cdef extern from *:
+    """
+    /* An index slot is hash << 32 | number of the record plus one. Hashes are odd. */
+    #define SLOT_EMPTY ((uint64_t)0)
+    #define SLOT_REMOVED ((uint64_t)UINT32_MAX)
 
-cdef int64_t SECOND = 1000000000
-cdef int64_t CLOSED_LINGER = 60 * SECOND        # TIME_WAIT of Linux
-cdef int64_t FRAGMENT_LIFE = 60 * SECOND        # RFC 8200 section 4.5
-cdef int64_t SWEEP_INTERVAL = 30 * SECOND
-# How far times may run backwards before a sweep and a look-up could disagree.
-cdef int64_t DISORDER = 5 * SECOND
-# One packet passes the devices of one host within this time.
-cdef int64_t COPY_WINDOW = 5000000
+    #define SECOND ((int64_t)1000000000)
+    #define CLOSED_LINGER (60 * SECOND)     /* TIME_WAIT of Linux */
+    #define FRAGMENT_LIFE (60 * SECOND)     /* RFC 8200 section 4.5 */
+    #define SWEEP_INTERVAL (30 * SECOND)
+    /* How far times may run backwards before a sweep and a look-up could disagree. */
+    #define DISORDER (5 * SECOND)
+    /* One packet passes the devices of one host within this time. */
+    #define COPY_WINDOW ((int64_t)5000000)
+    /* Beyond it, a sample's time would need more than the 32 bits that are kept. */
+    #define SAMPLE_TIME_SPAN ((int64_t)UINT32_MAX * 1000)
 
-# Beyond it, a sample's time would need more than the 32 bits that are kept.
-cdef int64_t SAMPLE_TIME_SPAN = 4294967295000
-cdef uint64_t ID_1 = 0xA0761D6478BD642F         # odd constants of wyhash
-cdef uint64_t ID_2 = 0xE7037ED1A0B428DB
+    #define ID_1 ((uint64_t)0xA0761D6478BD642F)     /* odd constants of wyhash */
+    #define ID_2 ((uint64_t)0xE7037ED1A0B428DB)
+    """
+    const uint64_t SLOT_EMPTY
+    const uint64_t SLOT_REMOVED
+    const int64_t CLOSED_LINGER
+    const int64_t FRAGMENT_LIFE
+    const int64_t SWEEP_INTERVAL
+    const int64_t DISORDER
+    const int64_t COPY_WINDOW
+    const int64_t SAMPLE_TIME_SPAN
+    const uint64_t ID_1
+    const uint64_t ID_2
 
 # The columns, in the order of FLOWS in analyzer/tables/schema.py.
 cdef enum:
@@ -323,7 +336,8 @@ cdef class FlowTable:
         memset(self.index, 0, self.slots * sizeof(uint64_t))
         memset(self.fragments, 0, FRAGMENT_SLOTS * sizeof(FragmentEntry))
         memset(self.sightings, 0, SIGHTING_SLOTS * sizeof(SightingEntry))
-        self.used = self.free_record = self.live = self.taken = self.written = 0
+        self.used = self.free_record = self.live = self.written = 0
+        self.taken = self.removed = 0
         self.shuffled = False
         self.now = self.swept = NO_TIME
         self.sweep_at = self.sweep_end = 0
@@ -438,6 +452,7 @@ cdef class FlowTable:
         free(self.index)
         self.index = index
         self.slots = slots
+        self.removed = 0
         return True
 
     cdef bint add_segment(self) noexcept nogil:
@@ -469,7 +484,10 @@ cdef class FlowTable:
         cdef uint32_t slot, record
         cdef FlowHot* flow
         cdef FlowCold* cold
-        find(self, key, &slot)
+        if likely_true(has_room(self, key)):
+            slot = key.slot
+        else:
+            find(self, key, &slot)
         if likely_false(self.free_record != 0):
             record = self.free_record - 1
             flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
@@ -481,6 +499,8 @@ cdef class FlowTable:
             flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
         if self.index[slot] == SLOT_EMPTY:
             self.taken += 1
+        elif self.index[slot] == SLOT_REMOVED:
+            self.removed -= 1
         self.index[slot] = <uint64_t>key.hash << 32 | (record + 1)
         self.live += 1
         cold = &self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
@@ -635,6 +655,7 @@ cdef class FlowTable:
                     continue
                 memcpy(&key, flow, KEY_OCTETS)
                 self.index[self.place_of(hash_of(self, &key), record)] = SLOT_REMOVED
+                self.removed += 1
                 self.live -= 1
             if not self.keep_ended(record):
                 return
@@ -918,12 +939,19 @@ cdef inline void prefetch_record(FlowTable table, Lookup* key) noexcept nogil:
             at = 0
         entry = table.index[at]
     key.candidate = <uint32_t>entry
+    key.slot = at
+    key.slots = table.slots
     if entry != SLOT_EMPTY:
         flow = &table.hot[(key.candidate - 1) >> SEGMENT_BITS][
             (key.candidate - 1) & SEGMENT_MASK
         ]
         prefetch_write(flow)
         prefetch_write(&flow.sides)
+        prefetch_write(
+            &table.cold[(key.candidate - 1) >> SEGMENT_BITS][
+                (key.candidate - 1) & SEGMENT_MASK
+            ]
+        )
 
 
 cdef inline uint32_t find_live(FlowTable table, const Lookup* key) noexcept nogil:
@@ -934,15 +962,28 @@ cdef inline uint32_t find_live(FlowTable table, const Lookup* key) noexcept nogi
         head = &table.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK].head
         if likely_true(same_key(head, key) and not head.marks & MARK_ENDED):
             return key.candidate
+    elif has_room(table, key):
+        return 0
     return find(table, key, &slot)
+
+
+cdef inline bint has_room(FlowTable table, const Lookup* key) noexcept nogil:
+    """Whether the empty slot at which the look-up ended is still the place to begin."""
+    return (
+        key.candidate == 0
+        and table.removed == 0
+        and key.slots == table.slots
+        and table.index[key.slot] == SLOT_EMPTY
+    )
 
 
 cdef inline bint expired(FlowTable table, const FlowHot* flow, int64_t time) noexcept nogil:
     """Whether a packet at this time comes too late for the flow."""
-    cdef int64_t silence = time - flow.head.last
-    if likely_true(silence <= table.closed_timeout):
+    cdef int64_t silence
+    if likely_false(time == NO_TIME or flow.head.last == NO_TIME):
         return False
-    if time == NO_TIME or flow.head.last == NO_TIME:
+    silence = time - flow.head.last
+    if likely_true(silence <= table.closed_timeout):
         return False
     return silence > table.idle_timeout or (
         flow.head.protocol == PROTOCOL_TCP and is_closed(&flow.head)
@@ -982,9 +1023,9 @@ cdef inline void account(
             record = table.begin(key, originator)
         elif likely_false(
             table.active_timeout
-            and packet.time - flow.head.start > table.active_timeout
             and packet.time != NO_TIME
             and flow.head.start != NO_TIME
+            and packet.time - flow.head.start > table.active_timeout
         ):
             originator = originator_of(&flow.head)
             table.end_record(record)
@@ -1056,8 +1097,8 @@ cdef inline void account(
         microseconds = <uint32_t>(packet.time // 1000)
         if (
             packet.time == NO_TIME
-            or packet.time - head.start >= SAMPLE_TIME_SPAN
             or head.start == NO_TIME
+            or packet.time - head.start >= SAMPLE_TIME_SPAN
         ):
             microseconds = UINT32_MAX
         if sample_count(head, side) == 0:

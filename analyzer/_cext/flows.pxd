@@ -40,6 +40,8 @@ cdef struct Lookup:
     uint8_t ip_version
     uint32_t hash               # odd; the upper half of an index slot
     uint32_t candidate          # number plus one of the likely record, 0: none
+    uint32_t slot               # where the look-up for it ended
+    uint32_t slots              # of the index at that time
     uint8_t side                # which end sent the packet
     uint8_t outer_swapped
     const Packet* packet
@@ -68,6 +70,7 @@ cdef class FlowTable:
     cdef uint64_t* index
     cdef uint32_t slots
     cdef uint32_t taken         # slots that are not empty
+    cdef uint32_t removed       # slots of records that were swept away
     cdef uint64_t seeds[3]
     cdef TunnelEntry* tunnels
     cdef uint32_t tunnel_count
