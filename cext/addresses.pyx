@@ -5,6 +5,7 @@ The numbers are the indices of the dictionary-encoded address columns.
 
 cimport cython
 
+from libc.stdio cimport snprintf
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport strlen
@@ -141,6 +142,15 @@ cdef inline size_t write_address(const AddressEntry* entry, char* out) noexcept 
             octets[index] = <uint8_t>(entry.low >> (24 - 8 * index))
         inet_ntop(AF_INET, octets, out, LONGEST_TEXT)
         return strlen(out)
+    # glibc writes the last 32 bits of ::/96 like an IPv4 address, RFC 5952 does not.
+    if entry.high == 0 and entry.low >> 32 == 0 and entry.low >> 16:
+        return snprintf(
+            out,
+            LONGEST_TEXT,
+            b"::%x:%x",
+            <unsigned int>(entry.low >> 16),
+            <unsigned int>(entry.low & 0xFFFF),
+        )
     for index in range(8):
         octets[index] = <uint8_t>(entry.high >> (56 - 8 * index))
         octets[8 + index] = <uint8_t>(entry.low >> (56 - 8 * index))

@@ -27,17 +27,13 @@ cdef inline void put_octet(uint8_t* message, int* at, uint8_t octet) noexcept no
 
 
 cdef inline void put_address(
-    uint8_t* message, int* at, uint64_t high, uint64_t low, int version
+    uint8_t* message, int* at, uint64_t high, uint64_t low
 ) noexcept nogil:
     cdef int shift
-    if version == 6:
-        for shift in range(56, -8, -8):
-            put_octet(message, at, <uint8_t>(high >> shift))
-        for shift in range(56, -8, -8):
-            put_octet(message, at, <uint8_t>(low >> shift))
-    else:
-        for shift in range(24, -8, -8):
-            put_octet(message, at, <uint8_t>(low >> shift))
+    for shift in range(56, -8, -8):
+        put_octet(message, at, <uint8_t>(high >> shift))
+    for shift in range(56, -8, -8):
+        put_octet(message, at, <uint8_t>(low >> shift))
 
 
 cdef inline void community_message(
@@ -53,11 +49,28 @@ cdef inline void community_message(
 ) noexcept nogil:
     """Lay out and pad one message, ends already in order, as one lane of a block."""
     cdef uint8_t message[64]
+    cdef uint32_t a = <uint32_t>source[1]
+    cdef uint32_t b = <uint32_t>destination[1]
     cdef int at = 2
     cdef int length, word
+    if version == 4:
+        # The same message as below, word by word.
+        block[0][lane] = a >> 16
+        block[1][lane] = a << 16 | b >> 16
+        block[2][lane] = b << 16 | <uint32_t>protocol << 8
+        block[3][lane] = 0x80000000
+        block[4][lane] = 0
+        for word in range(5, 15):
+            block[word][lane] = 0
+        block[15][lane] = 8 * 12
+        if with_ports:
+            block[3][lane] = <uint32_t>source_port << 16 | destination_port
+            block[4][lane] = 0x80000000
+            block[15][lane] = 8 * 16
+        return
     memset(message, 0, 64)
-    put_address(message, &at, source[0], source[1], version)
-    put_address(message, &at, destination[0], destination[1], version)
+    put_address(message, &at, source[0], source[1])
+    put_address(message, &at, destination[0], destination[1])
     put_octet(message, &at, protocol)
     put_octet(message, &at, 0)
     if with_ports:

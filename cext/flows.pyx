@@ -2,9 +2,9 @@
 
 Packets are looked up in batches: while the index slots and then the records of one
 batch come from memory, the packets of the batch before are accounted one by one, in
-capture order. A record leaves the table when its flow has ended or timed out, in a sweep
-that goes on at fixed packet numbers; so the rows and their order depend on the packets
-alone, not on how they arrive in batches.
+capture order. A record leaves the table when its flow has ended or timed out, in a
+sweep that goes on at fixed packet numbers; so the rows and their order depend on the
+packets alone, not on how they arrive in batches.
 """
 
 cimport cython
@@ -300,7 +300,7 @@ cdef class FlowTable:
         self.index = <uint64_t*>calloc(self.slots, sizeof(uint64_t))
         self.tunnel_capacity = FIRST_TUNNELS
         self.tunnels = <TunnelEntry*>malloc(FIRST_TUNNELS * sizeof(TunnelEntry))
-        self.tunnel_slots = <TunnelSlot*>calloc(4 * FIRST_TUNNELS, sizeof(TunnelSlot))
+        self.tunnel_slots = <TunnelSlot*>calloc(2 * FIRST_TUNNELS, sizeof(TunnelSlot))
         self.fragments = <FragmentEntry*>calloc(FRAGMENT_SLOTS, sizeof(FragmentEntry))
         self.sightings = <SightingEntry*>calloc(SIGHTING_SLOTS, sizeof(SightingEntry))
         if not (
@@ -614,14 +614,14 @@ cdef class FlowTable:
         if entries != NULL:
             self.tunnels = entries
         slots = <TunnelSlot*>calloc(
-            8 * <size_t>self.tunnel_capacity, sizeof(TunnelSlot)
+            4 * <size_t>self.tunnel_capacity, sizeof(TunnelSlot)
         )
         if entries == NULL or slots == NULL or self.tunnel_capacity >= 1 << 28:
             free(slots)
             self.out_of_memory = True
             return False
-        mask = 8 * self.tunnel_capacity - 1
-        for old in range(4 * self.tunnel_capacity):
+        mask = 4 * self.tunnel_capacity - 1
+        for old in range(2 * self.tunnel_capacity):
             if self.tunnel_slots[old].key:
                 at = <uint32_t>(self.tunnel_slots[old].key >> 20) & mask
                 while slots[at].key:
@@ -868,7 +868,9 @@ cdef class FlowTable:
         return count
 
 
-cdef inline bint describe(FlowTable table, const Packet* packet, Lookup* key) noexcept nogil:
+cdef inline bint describe(
+    FlowTable table, const Packet* packet, Lookup* key
+) noexcept nogil:
     """Find the flow's key, the same for both directions; False if there is none."""
     cdef uint32_t src, dst
     cdef uint16_t src_port = 0, dst_port = 0
@@ -977,7 +979,9 @@ cdef inline bint has_room(FlowTable table, const Lookup* key) noexcept nogil:
     )
 
 
-cdef inline bint expired(FlowTable table, const FlowHot* flow, int64_t time) noexcept nogil:
+cdef inline bint expired(
+    FlowTable table, const FlowHot* flow, int64_t time
+) noexcept nogil:
     """Whether a packet at this time comes too late for the flow."""
     cdef int64_t silence
     if likely_false(time == NO_TIME or flow.head.last == NO_TIME):
@@ -1155,7 +1159,7 @@ cdef inline uint32_t tunnel_of(
     """
     cdef const Address* a = &packet.outer_src
     cdef const Address* b = &packet.outer_dst
-    cdef uint32_t mask = 4 * table.tunnel_capacity - 1
+    cdef uint32_t mask = 2 * table.tunnel_capacity - 1
     cdef uint64_t kind = (
         <uint64_t>packet.ip_vni << 16 | packet.ip_tunnel << 8
         | packet.outer_version << 1 | ((packet.has & HAS_IP_VNI) != 0)

@@ -24,7 +24,6 @@ static void sha1_four(uint32_t block[16][4], uint32_t state[5][4])
     sha1_lanes *w = (sha1_lanes *)block;
     sha1_lanes a, b, c, d, e, f, t;
     const sha1_lanes zero = {0, 0, 0, 0};
-    uint32_t k;
     int i;
 
     a = zero + first[0];
@@ -32,30 +31,38 @@ static void sha1_four(uint32_t block[16][4], uint32_t state[5][4])
     c = zero + first[2];
     d = zero + first[3];
     e = zero + first[4];
-    for (i = 0; i < 80; i++) {
-        if (i >= 16)
-            w[i & 15] = sha1_rotate(
-                w[(i + 13) & 15] ^ w[(i + 8) & 15] ^ w[(i + 2) & 15] ^ w[i & 15], 1);
-        if (i < 20) {
-            f = d ^ (b & (c ^ d));
-            k = 0x5A827999;
-        } else if (i < 40) {
-            f = b ^ c ^ d;
-            k = 0x6ED9EBA1;
-        } else if (i < 60) {
-            f = (b & c) | (d & (b | c));
-            k = 0x8F1BBCDC;
-        } else {
-            f = b ^ c ^ d;
-            k = 0xCA62C1D6;
-        }
-        t = sha1_rotate(a, 5) + f + e + k + w[i & 15];
-        e = d;
-        d = c;
-        c = sha1_rotate(b, 30);
-        b = a;
-        a = t;
+#define SHA1_SCHEDULE                                                              \
+    w[i & 15] = sha1_rotate(                                                       \
+        w[(i + 13) & 15] ^ w[(i + 8) & 15] ^ w[(i + 2) & 15] ^ w[i & 15], 1)
+#define SHA1_ROUND(function, constant)                                             \
+    f = function;                                                                  \
+    t = sha1_rotate(a, 5) + f + e + (uint32_t)constant + w[i & 15];                \
+    e = d;                                                                         \
+    d = c;                                                                         \
+    c = sha1_rotate(b, 30);                                                        \
+    b = a;                                                                         \
+    a = t
+    for (i = 0; i < 16; i++) {
+        SHA1_ROUND(d ^ (b & (c ^ d)), 0x5A827999);
     }
+    for (; i < 20; i++) {
+        SHA1_SCHEDULE;
+        SHA1_ROUND(d ^ (b & (c ^ d)), 0x5A827999);
+    }
+    for (; i < 40; i++) {
+        SHA1_SCHEDULE;
+        SHA1_ROUND(b ^ c ^ d, 0x6ED9EBA1);
+    }
+    for (; i < 60; i++) {
+        SHA1_SCHEDULE;
+        SHA1_ROUND((b & c) | (d & (b | c)), 0x8F1BBCDC);
+    }
+    for (; i < 80; i++) {
+        SHA1_SCHEDULE;
+        SHA1_ROUND(b ^ c ^ d, 0xCA62C1D6);
+    }
+#undef SHA1_SCHEDULE
+#undef SHA1_ROUND
     ((sha1_lanes *)state)[0] = a + first[0];
     ((sha1_lanes *)state)[1] = b + first[1];
     ((sha1_lanes *)state)[2] = c + first[2];

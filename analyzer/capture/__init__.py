@@ -127,7 +127,8 @@ class Capture:
                 if progress is not None:
                     progress(self._octets_read - told)
                     told = self._octets_read
-            reader.finish()
+            if not self._stream_damage or reader.format is None:
+                reader.finish()     # else the place of the damage is told already
             yield   # what the end of the capture completes
         finally:
             self._source.close()
