@@ -10,8 +10,8 @@ SOURCES := setup.py pyproject.toml $(shell find cext -name '*.pyx' -o -name '*.p
 .PHONY: demo test lint types bench clean
 
 demo: $(VENV)/.installed
-	$(BIN)/analyze flows captures/cluster/nodeport/k8s-master.ens18.pcap.gz \
-	  --cluster captures/cluster/nodeport/cluster -o demo.tables
+	$(BIN)/analyze flows captures/cluster/loadbalancer/k8s-worker01.ens18.pcap.gz \
+	  --cluster captures/cluster/loadbalancer/cluster -o demo.tables
 	$(BIN)/python -c 'import analyzer; print(analyzer.open_tables("demo.tables").flows.group_by("tunnel", "tcp_state").len().sort("len", descending=True).collect())'
 
 test: $(VENV)/.installed-test

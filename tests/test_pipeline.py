@@ -37,7 +37,7 @@ def test_a_filter_that_makes_no_sense_is_an_error_of_ours(wrong):
 
 def test_progress_is_told_until_all_octets_are_read():
     told = []
-    path = NODEPORT / "ext-101.eth0.pcap.gz"
+    path = NODEPORT / "ext-101.eth0.pcapng.gz"
     analyzer.build_tables(path, progress=lambda done, of: told.append((done, of)))
     done = [count for count, _ in told]
     assert done == sorted(done)

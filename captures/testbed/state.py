@@ -128,6 +128,14 @@ def node_object(node: Node, families: Sequence[Family]) -> Object:
     }
 
 
+def labels_of(pod: Pod) -> dict[str, str]:
+    """Return a pod's labels; the Deployment controller adds its template's hash."""
+    kind, _, owner = pod.owner.partition("/")
+    if kind != "ReplicaSet":
+        return pod.labels
+    return {**pod.labels, "pod-template-hash": owner.rpartition("-")[2]}
+
+
 def pod_object(pod: Pod, families: Sequence[Family]) -> Object:
     """Return a Pod."""
     kind, _, owner = pod.owner.partition("/")
@@ -162,7 +170,7 @@ def pod_object(pod: Pod, families: Sequence[Family]) -> Object:
                 ),
             },
             "generateName": pod.name.rpartition("-")[0] + "-",
-            "labels": pod.labels,
+            "labels": labels_of(pod),
             "ownerReferences": [
                 {
                     "apiVersion": "batch/v1" if kind == "Job" else "apps/v1",

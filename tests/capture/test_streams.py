@@ -55,7 +55,7 @@ def test_a_stream_of_tcpdump_is_as_good_as_the_file(name, tmp_path):
 
 
 def test_a_packed_stream_is_unpacked(tmp_path):
-    packed = NODEPORT / "ext-101.eth0.pcap.gz"
+    packed = NODEPORT / "ext-101.eth0.pcapng.gz"
     expected = flows_by_command([str(packed)], None, tmp_path / "file")
     with packed.open("rb") as stream:
         found = flows_by_command(["-"], stream, tmp_path / "stream")

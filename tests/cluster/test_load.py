@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +18,7 @@ from analyzer.errors import ClusterError
 from tests.cluster.objects import a_list, a_node, a_pod, a_service
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 NODE = json.dumps(a_node("node-a", "192.0.2.1"))
 
@@ -73,11 +75,25 @@ def test_an_empty_directory_is_an_error(tmp_path: Path) -> None:
     assert "no files" in str(error_of(tmp_path))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text(NODE)
-    (tmp_path / "secret").chmod(0)
-    assert "permission denied" in str(error_of(tmp_path))
+@pytest.fixture
+def as_nobody() -> Iterator[None]:
+    """Give up root's right to read everything, for a while."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_file_that_may_not_be_read_is_an_error(as_nobody: None) -> None:  # noqa: ARG001
+    with tempfile.TemporaryDirectory() as directory:
+        secret = Path(directory) / "secret"
+        secret.write_text(NODE)
+        secret.chmod(0)
+        assert "permission denied" in str(error_of(secret))
 
 
 def test_a_file_without_end_is_an_error(
