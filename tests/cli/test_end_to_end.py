@@ -63,7 +63,7 @@ def test_the_examples_of_the_help_texts_run(run, example):
 def test_a_node_port_has_the_name_of_its_service(run):
     capture = NODE_PORT / "k8s-master.ens18.pcap.gz"
     cluster = ("--cluster", NODE_PORT / "cluster")
-    wide = {**os.environ, "COLUMNS": "160"}
+    wide = {**os.environ, "COLUMNS": "200"}
     done = run("flows", capture, *cluster, "--top", "500", env=wide)
     assert "192.168.2.30:30080 nodeport-nginx-ds" in done.stdout
     assert "10.1.235.211:80 nginx-ds-tkhgg" in done.stdout
