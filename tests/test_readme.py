@@ -18,7 +18,7 @@ def test_the_first_command_prints_what_is_shown(tmp_path):
         if "-o demo.tables" in block
     )
     command, shown = re.fullmatch(
-        r"\$ ((?:.*\\\n)*.*)\n(.*)", block, re.DOTALL
+        r"\$ ((?:[^\n]*\\\n)*[^\n]*)\n(.*)", block, re.DOTALL
     ).groups()
     (tmp_path / "captures").symlink_to(ROOT / "captures")
     _, *arguments = shlex.split(command.replace("\\\n", " "))
