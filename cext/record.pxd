@@ -88,6 +88,14 @@ cdef struct FlowTail:           # 104 octets
     uint32_t fragments
 
 
+# A (type, VNI, unordered endpoints) that flows refer to by number.
+cdef struct TunnelEntry:
+    uint32_t numbers[2]         # of its ends' addresses, the smaller address first
+    uint32_t vni
+    uint8_t kind
+    uint8_t has_vni
+
+
 # What leaves the table: the rows that wait to be written as columns.
 cdef struct FlowRecord:
     FlowHot hot

@@ -1,17 +1,11 @@
 cimport cython
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from analyzer._cext.addresses cimport AddressTable
+from cext.flow_columns cimport RowWriter
 from cext.frame cimport FRAME_BATCH
 from cext.packet cimport Packet
-from cext.record cimport FlowCold, FlowHot, FlowRecord, FlowTail
-
-
-cdef struct TunnelEntry:
-    uint32_t numbers[2]         # of its ends' addresses, the smaller address first
-    uint32_t vni
-    uint8_t kind
-    uint8_t has_vni
+from cext.record cimport FlowCold, FlowHot, FlowRecord, FlowTail, TunnelEntry
 
 
 cdef struct TunnelSlot:
@@ -112,6 +106,12 @@ cdef class FlowTable:
         const Lookup* key
     ) noexcept nogil
     cdef void count_icmp_error(self, const Packet* packet) noexcept nogil
+    cdef RowWriter row_writer(
+        self,
+        const int32_t[::1] captures,
+        const int32_t[::1] points,
+        const int32_t[::1] protocols,
+    )
     cdef void sweep(self) noexcept nogil
     cdef void end_record(self, uint32_t record) noexcept nogil
     cdef bint keep_ended(self, uint32_t record) noexcept nogil
