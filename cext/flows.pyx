@@ -144,7 +144,7 @@ cdef extern from *:
     #define SECOND ((int64_t)1000000000)
     #define CLOSED_LINGER (60 * SECOND)     /* TIME_WAIT of Linux */
     #define FRAGMENT_LIFE (60 * SECOND)     /* RFC 8200 section 4.5 */
-    #define SWEEP_INTERVAL (30 * SECOND)
+    #define LEAST_SWEEP_INTERVAL (SECOND / 10)
     /* How far times may run backwards before a sweep and a look-up could disagree. */
     #define DISORDER (5 * SECOND)
     /* One packet passes the devices of one host within this time. */
@@ -159,7 +159,7 @@ cdef extern from *:
     const uint64_t SLOT_REMOVED
     const int64_t CLOSED_LINGER
     const int64_t FRAGMENT_LIFE
-    const int64_t SWEEP_INTERVAL
+    const int64_t LEAST_SWEEP_INTERVAL
     const int64_t DISORDER
     const int64_t COPY_WINDOW
     const int64_t SAMPLE_TIME_SPAN
@@ -200,10 +200,12 @@ cdef class FlowTable:
         self.idle_timeout = idle_timeout
         self.closed_timeout = min(idle_timeout, CLOSED_LINGER)
         self.active_timeout = active_timeout
+        self.sweep_interval = max(self.closed_timeout // 2, LEAST_SWEEP_INTERVAL)
         self.hot = <FlowHot**>calloc(MOST_SEGMENTS, sizeof(void*))
         self.cold = <FlowCold**>calloc(MOST_SEGMENTS, sizeof(void*))
         self.tails = <FlowTail**>calloc(MOST_SEGMENTS, sizeof(void*))
         self.slots = FIRST_SLOTS
+        self.layout = 1
         self.index = <uint64_t*>calloc(self.slots, sizeof(uint64_t))
         self.tunnel_capacity = FIRST_TUNNELS
         self.tunnels = <TunnelEntry*>malloc(FIRST_TUNNELS * sizeof(TunnelEntry))
@@ -358,6 +360,7 @@ cdef class FlowTable:
         self.index = index
         self.slots = slots
         self.removed = 0
+        self.layout += 1
         return True
 
     cdef bint add_segment(self) noexcept nogil:
@@ -543,7 +546,7 @@ cdef class FlowTable:
         cdef FlowHot* flow
         cdef Lookup key
         if self.sweep_end == 0:
-            if self.now == NO_TIME or self.now - self.swept < SWEEP_INTERVAL:
+            if self.now == NO_TIME or self.now - self.swept < self.sweep_interval:
                 return
             self.swept = self.now
             self.sweep_at = 0
@@ -842,7 +845,8 @@ cdef inline void prefetch_record(FlowTable table, Lookup* key) noexcept nogil:
         entry = table.index[at]
     key.candidate = <uint32_t>entry
     key.slot = at
-    key.slots = table.slots
+    # Where slots were freed, the same key may be put into one of those meanwhile.
+    key.layout = 0 if table.removed else table.layout
     if entry != SLOT_EMPTY:
         flow = &table.hot[(key.candidate - 1) >> SEGMENT_BITS][
             (key.candidate - 1) & SEGMENT_MASK
@@ -873,8 +877,7 @@ cdef inline bint has_room(FlowTable table, const Lookup* key) noexcept nogil:
     """Whether the empty slot at which the look-up ended is still the place to begin."""
     return (
         key.candidate == 0
-        and table.removed == 0
-        and key.slots == table.slots
+        and key.layout == table.layout
         and table.index[key.slot] == SLOT_EMPTY
     )
 

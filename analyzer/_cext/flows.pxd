@@ -35,7 +35,7 @@ cdef struct Lookup:
     uint32_t hash               # odd; the upper half of an index slot
     uint32_t candidate          # number plus one of the likely record, 0: none
     uint32_t slot               # where the look-up for it ended
-    uint32_t slots              # of the index at that time
+    uint32_t layout             # of the index at that time, 0: slot tells nothing
     uint8_t side                # which end sent the packet
     uint8_t outer_swapped
     const Packet* packet
@@ -63,6 +63,7 @@ cdef class FlowTable:
     cdef bint shuffled          # a freed record was used again
     cdef uint64_t* index
     cdef uint32_t slots
+    cdef uint32_t layout        # changes when all slots are assigned anew
     cdef uint32_t taken         # slots that are not empty
     cdef uint32_t removed       # slots of records that were swept away
     cdef uint64_t seeds[3]
@@ -75,6 +76,7 @@ cdef class FlowTable:
     cdef int64_t idle_timeout
     cdef int64_t closed_timeout
     cdef int64_t active_timeout
+    cdef int64_t sweep_interval
     cdef int64_t now            # latest time in this capture
     cdef int64_t swept          # when the last sweep began
     cdef uint32_t sweep_at      # record that the sweep goes on with
