@@ -287,6 +287,20 @@ def write_tables(
     return Tables({name: writer.path(name) for name in names}, run.summaries)
 
 
+def limit_threads(number: int) -> None:
+    """Let the libraries below take no more threads than this, for the whole process.
+
+    Parameters
+    ----------
+    number : int
+        At least 1. Decoding takes one thread, whatever the number.
+    """
+    # polars reads it when it is imported.
+    os.environ["POLARS_MAX_THREADS"] = str(number)
+    pa.set_cpu_count(number)
+    pa.set_io_thread_count(number)
+
+
 def summarise(
     captures: Sequence[Path_],
     *,

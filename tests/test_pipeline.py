@@ -121,3 +121,22 @@ def test_memory_does_not_grow_with_the_capture(scan):
     growth = peak_memory(129, scan) - peak_memory(1, scan)
     packet_column = 129 * MEBIBYTE // 70 * 4 if "seq" in scan else 0
     assert growth < 48 * MEBIBYTE + 3 * packet_column
+
+
+def test_threads_are_limited_in_the_libraries_below(tmp_path):
+    program = (
+        "import sys, pyarrow; from analyzer.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "import polars; print(pyarrow.cpu_count(), polars.thread_pool_size())"
+    )
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", program, "flows", "--threads", "1"),
+            *(str(NODEPORT / "ext-101.eth0.pcapng.gz"), "-o", str(tmp_path / "t")),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "1 1"

@@ -57,6 +57,12 @@ _TOP = 10
 )
 @capture_options
 @click.option(
+    "--threads",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Use at most N threads (default: all cores; decoding takes one, so far).",
+)
+@click.option(
     "--strict", is_flag=True, help="Exit with status 1 if a capture is damaged."
 )
 @click.option(
@@ -77,6 +83,7 @@ def flows(
     condition: str | None,
     idle_timeout: float,
     active_timeout: float | None,
+    threads: int | None,
     strict: bool,
     top: int | None,
     output: Output,
@@ -103,6 +110,10 @@ def flows(
     from analyzer.cli.trouble import refuse_damage, warn_of_trouble
     from analyzer.pipeline import write_tables
 
+    if threads is not None:
+        from analyzer.pipeline import limit_threads
+
+        limit_threads(threads)
     directory = directory or tables_directory(captures)
     with progress_bar("reading") as progress:
         tables = write_tables(
