@@ -897,6 +897,18 @@ cdef inline bint expired(
     )
 
 
+cdef inline bint overdue(
+    FlowTable table, const FlowHot* flow, int64_t time
+) noexcept nogil:
+    """Whether a flow that goes on has to be cut: the active timeout."""
+    return (
+        table.active_timeout != 0
+        and time != NO_TIME
+        and flow.head.start != NO_TIME
+        and time - flow.head.start > table.active_timeout
+    )
+
+
 cdef inline void account(
     FlowTable table, const Lookup* key, Sample* samples, int* put_off
 ) noexcept nogil:
@@ -929,15 +941,9 @@ cdef inline void account(
             table.end_record(record)
             record = table.begin(key, originator)
         elif likely_false(
-            table.active_timeout
-            and packet.time != NO_TIME
-            and flow.head.start != NO_TIME
-            and packet.time - flow.head.start > table.active_timeout
+            overdue(table, flow, packet.time)
+            or flow.sides[side].packets == UINT32_MAX
         ):
-            originator = originator_of(&flow.head)
-            table.end_record(record)
-            record = table.begin(key, originator)
-        elif likely_false(flow.sides[side].packets == UINT32_MAX):
             originator = originator_of(&flow.head)
             table.end_record(record)
             record = table.begin(key, originator)
@@ -1011,7 +1017,6 @@ cdef inline void account(
         if sample_count(head, side) == 0:
             insert_sample(flow, cold, tail, side, id, microseconds)
         else:
-            prefetch_write(cold)
             prefetch_write(&tail.sample_ids[side])
             sample = &samples[put_off[0]]
             sample.hot = flow
