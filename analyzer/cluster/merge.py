@@ -13,11 +13,22 @@ from typing import TYPE_CHECKING, TypeVar
 from analyzer.cluster.combine import each_once
 from analyzer.cluster.endpoints import endpoints_of_all
 from analyzer.cluster.found import UNTOLD
-from analyzer.cluster.hosts import tunnel_ends, with_hosts
-from analyzer.cluster.model import PHASES, Endpoint, Interface, Node, Pod, Service
+from analyzer.cluster.hosts import host_of, tunnel_ends, with_hosts
+from analyzer.cluster.model import (
+    PHASES,
+    Endpoint,
+    Interface,
+    Node,
+    Pod,
+    ProxyRule,
+    Service,
+)
+from analyzer.cluster.proxy_rules import in_order_of_time, latest, with_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    import polars as pl
 
     from analyzer.cluster.found import Found
 
@@ -35,6 +46,8 @@ class Merged:
     services: tuple[Service, ...]
     endpoints: tuple[Endpoint, ...]
     interfaces: tuple[Interface, ...]
+    rules: tuple[ProxyRule, ...] = ()
+    conntrack: pl.DataFrame | None = None
 
 
 def merge(all_found: Sequence[Found]) -> Merged:
@@ -78,7 +91,34 @@ def merge(all_found: Sequence[Found]) -> Merged:
         )
         for service in services
     )
-    return Merged(nodes, pods, services, endpoints, interfaces)
+    rules = in_order_of_time(
+        (host_of(found, found.own_addresses, nodes), ruleset)
+        for found in all_found
+        for ruleset in found.rulesets
+    )
+    rules = with_services(rules, services)
+    return Merged(
+        nodes,
+        pods,
+        services,
+        endpoints,
+        interfaces,
+        latest(rules),
+        _conntrack(all_found, nodes),
+    )
+
+
+def _conntrack(
+    all_found: Sequence[Found], nodes: Sequence[Node]
+) -> pl.DataFrame | None:
+    from analyzer.cluster.conntrack_entries import entries
+
+    told = [
+        (host_of(found, (), nodes), found.conntrack)
+        for found in all_found
+        if found.conntrack is not None
+    ]
+    return entries(told) if told else None
 
 
 def _merged(

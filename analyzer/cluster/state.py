@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Interface,
         Node,
         Pod,
+        ProxyRule,
         Service,
         ServiceKind,
         Source,
@@ -34,6 +35,11 @@ class Cluster:
     ----------
     nodes, pods, services, endpoints, interfaces : tuple
         Each object once, sorted; see :mod:`analyzer.cluster.model`.
+    rules : tuple of ProxyRule
+        What kube-proxy's rules say on the nodes whose rules were told.
+    conntrack : pl.DataFrame, optional
+        Connection tracking entries: see :meth:`conntrack_table`. They do not count
+        when clusters are compared.
     sources : tuple of Source
         What each part of each file was taken for, and what was not understood.
     """
@@ -43,6 +49,8 @@ class Cluster:
     services: tuple[Service, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     interfaces: tuple[Interface, ...] = ()
+    rules: tuple[ProxyRule, ...] = ()
+    conntrack: pl.DataFrame | None = field(default=None, compare=False, repr=False)
     sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
     _index: AddressIndex = field(init=False, compare=False, repr=False)
     _endpoints: dict[tuple[str, str], list[Endpoint]] = field(
@@ -66,7 +74,8 @@ class Cluster:
         ----------
         paths : iterable of path
             Files, and directories of them at any depth, named anyhow: ``kubectl get``
-            as JSON, YAML or text, ``ip addr`` as JSON or text, terminal sessions and
+            as JSON, YAML or text, ``ip addr`` and ``nft list ruleset`` as JSON or text,
+            ``iptables-save``, ``ipvsadm``, ``conntrack``, terminal sessions and
             Markdown pages that quote them. Hidden files are skipped.
 
         Returns
@@ -85,6 +94,10 @@ class Cluster:
         Rows of tables without a NAMESPACE column belong to the namespace of the
         command above them (``-n NAME``), else to that of the object with the same name
         and address in another file, else to ``default``.
+
+        What a node's commands print is the node's that it names itself (``ip addr``,
+        ``nft``), else that of the shell prompt above it, else that of the file's name
+        (``NODE.something.txt``) or directory.
         """
         from analyzer.cluster.load import find
         from analyzer.cluster.merge import merge
@@ -97,6 +110,8 @@ class Cluster:
             merged.services,
             merged.endpoints,
             merged.interfaces,
+            merged.rules,
+            merged.conntrack,
             sources=tuple(part.source() for part in found),
         )
 
@@ -199,3 +214,97 @@ class Cluster:
         }
         table = pl.DataFrame(rows, schema=schema, orient="row")
         return table.sort(pl.all(), nulls_last=True)
+
+    def rule_table(self) -> pl.DataFrame:
+        """Tabulate what kube-proxy's rules send where.
+
+        Returns
+        -------
+        pl.DataFrame
+            One row per node, address, port, protocol, service, scope and backend,
+            sorted: ``node`` (str, null if not known), ``proxy`` (str: iptables,
+            nftables or ipvs), ``address`` (str, null for a NodePort, which all
+            addresses of the node have), ``port`` (u16), ``protocol`` (str), ``kind``
+            (str: ClusterIP, NodePort or LoadBalancer; null if not known),
+            ``service_namespace``, ``service_name``, ``service_port_name`` (str, null
+            if not known), ``scope`` (str: cluster, or local if only the node's own
+            endpoints are chosen from), ``affinity`` (bool: a client stays with its
+            backend), ``scheduler`` (str, of ipvs), ``backend_ip`` (str, null where
+            calls are refused), ``backend_port`` (u16), ``probability`` (f64, of a
+            new client to get that backend).
+
+        Notes
+        -----
+        With ``externalTrafficPolicy: Local`` an address stands there twice, with
+        either scope: pods and the node itself may be sent to any endpoint. The
+        probabilities add up to one for each scope.
+
+        Rules whose chains were cut off are left out.
+        """
+        import polars as pl
+
+        text = pl.String
+        schema = {
+            "node": text,
+            "proxy": text,
+            "address": text,
+            "port": pl.UInt16,
+            "protocol": text,
+            "kind": text,
+            "service_namespace": text,
+            "service_name": text,
+            "service_port_name": text,
+            "scope": text,
+            "affinity": pl.Boolean,
+            "scheduler": text,
+            "backend_ip": text,
+            "backend_port": pl.UInt16,
+            "probability": pl.Float64,
+        }
+        rows: list[tuple[object, ...]] = []
+        for rule in self.rules:
+            front = (
+                rule.node,
+                rule.proxy,
+                rule.address,
+                rule.port,
+                rule.protocol,
+                rule.kind,
+                rule.namespace,
+                rule.service,
+                rule.port_name,
+                rule.scope,
+                rule.affinity,
+                rule.scheduler,
+            )
+            rows += [
+                (*front, backend.address, backend.port, backend.probability)
+                for backend in rule.backends or ()
+            ]
+            if rule.backends == ():
+                rows.append((*front, None, None, None))
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def conntrack_table(self) -> pl.DataFrame:
+        """Tabulate the connection tracking entries of the nodes.
+
+        Returns
+        -------
+        pl.DataFrame
+            One row per entry and node, sorted by time: ``node`` (str, null if not
+            known), ``protocol`` (str), ``src_ip``, ``src_port``, ``dst_ip``,
+            ``dst_port`` (str, u16: as they came to the node), ``reply_src_ip``,
+            ``reply_src_port``, ``reply_dst_ip``, ``reply_dst_port`` (what the answer
+            is expected to have), ``icmp_id``, ``reply_icmp_id`` (u16, null for others;
+            SNAT may change it), ``start_time``, ``end_time`` (datetime[ns, UTC], null
+            if not told), ``is_replied`` (bool).
+
+        Notes
+        -----
+        ``start_time`` is that of the first event or what ``-o ktimestamp`` says, which
+        is cut to the second. The latter is local time: it is taken for UTC unless
+        events of the same entries tell the node's time zone.
+        """
+        from analyzer.cluster.conntrack_entries import no_entries
+
+        return no_entries() if self.conntrack is None else self.conntrack
