@@ -40,6 +40,7 @@ _DIRECTION = (
 )
 _IPV4 = r"^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.|$)){4}$"
 _CTIME = "%a %b %d %H:%M:%S %Y"
+_VXLAN_PORTS = (4789, 8472)
 _ADDRESSES = ("src_ip", "dst_ip", "reply_src_ip", "reply_dst_ip")
 
 
@@ -63,6 +64,7 @@ def read(part: TextPart, path: str) -> Found:
     found.conntrack = lines
     found.used = lines.height > 0
     found.others = lines.height
+    found.own_addresses = _ends_of_all_tunnels(lines)
     for index in misread[:1]:
         reason = "no connection tracking entry"
         if len(misread) > 1:
@@ -135,6 +137,18 @@ def read_lines(lines: list[str]) -> tuple[pl.DataFrame, list[int]]:
     is_understood = pl.all_horizontal(pl.col("protocol", *_ADDRESSES).is_not_null())
     misread = table.filter(~is_understood)["index"].to_list()
     return table.filter(is_understood).drop("index"), misread
+
+
+def _ends_of_all_tunnels(lines: pl.DataFrame) -> set[str]:
+    """Tell a node by what all of its tunnels have in common, if that is one address."""
+    import polars as pl
+
+    tunnels = lines.lazy().filter(
+        pl.col("protocol") == "udp", pl.col("dst_port").is_in(_VXLAN_PORTS)
+    )
+    ends = tunnels.select("src_ip", "dst_ip").unique().collect().rows()
+    common = set.intersection(*map(set, ends)) if ends else set()
+    return common if len(common) == 1 else set()
 
 
 def _protocol() -> pl.Expr:

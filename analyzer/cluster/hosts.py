@@ -120,3 +120,10 @@ def tunnel_ends(interfaces: Iterable[Interface]) -> Iterator[Node]:
                 ),
                 vtep_mac=interface.mac if is_vxlan else None,
             )
+
+
+def hosts_of_rules(all_found: Iterable[Found], nodes: Sequence[Node]) -> Iterator[Node]:
+    """Describe hosts by kube-proxy's rules: who has them is a node."""
+    for found in all_found:
+        if found.rulesets and (name := host_of(found, found.own_addresses, nodes)):
+            yield Node(name, internal_ips=tuple(sorted(found.own_addresses)))

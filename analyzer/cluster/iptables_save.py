@@ -17,6 +17,7 @@ there are many (Calico, Docker, firewalls), are passed over.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -46,6 +47,7 @@ _FRONTS = ("KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES")
 _SERVICE_CHAINS = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-XLB-", "KUBE-FW-")
 _CHAINS = (*_SERVICE_CHAINS, "KUBE-SEP-")
 _REFUSALS = frozenset({"REJECT", "DROP", "KUBE-MARK-DROP"})
+_WHOLE = ("/32", "/128")
 _NAME = re.compile(
     r"(?P<namespace>[a-z0-9][a-z0-9.-]*)/(?P<service>[a-z0-9][a-z0-9.-]*)"
     r"(?::(?P<port>[a-z0-9-]+))?(?: (?P<what>.*))?$"
@@ -195,6 +197,10 @@ def _proxy_rules(
     options = rule.options
     is_service = rule.target.startswith(_SERVICE_CHAINS)
     is_refusal = rule.target in _REFUSALS
+    if rule.target == "KUBE-NODEPORTS" and options.get("-d", "").endswith(_WHOLE):
+        # --nodeport-addresses, or else the chain is for all local addresses
+        with suppress(ClusterError):
+            found.own_addresses.add(values.address(options["-d"].partition("/")[0]))
     if "--dport" not in options or not (is_service or is_refusal):
         return
     comment = options.get("--comment", "")

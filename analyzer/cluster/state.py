@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer.cluster import tabulate
 from analyzer.cluster.lookup import AddressIndex
 
 if TYPE_CHECKING:
@@ -169,17 +170,7 @@ class Cluster:
             tunnel, pod or service), ``name``, ``namespace``, ``node``, ``workload``
             (str, null where not known or where its holders disagree).
         """
-        import polars as pl
-
-        columns = ("address", "kind", "name", "namespace", "node", "workload")
-        return pl.DataFrame(
-            [
-                [getattr(item, column) for column in columns]
-                for item in self._index.addresses.values()
-            ],
-            schema=dict.fromkeys(columns, pl.String),
-            orient="row",
-        )
+        return tabulate.address_table(self._index.addresses.values())
 
     def service_table(self) -> pl.DataFrame:
         """Tabulate where services answer.
@@ -197,23 +188,35 @@ class Cluster:
         An address, port and protocol may stand in several rows: see
         :meth:`services_at`.
         """
-        import polars as pl
+        return tabulate.service_table(self._index)
 
-        rows = []
-        for ip, port, protocol, service, kind, port_name in self._index.fronts():
-            place = (service.namespace, service.name, port_name)
-            rows.append((ip, port, protocol, kind, *place))
-        schema = {
-            "address": pl.String,
-            "port": pl.UInt16,
-            "protocol": pl.String,
-            "kind": pl.String,
-            "service_namespace": pl.String,
-            "service_name": pl.String,
-            "service_port_name": pl.String,
+    def endpoint_table(self) -> pl.DataFrame:
+        """Tabulate what is behind services.
+
+        Returns
+        -------
+        pl.DataFrame
+            One row per service, port and endpoint, sorted: ``service_namespace``,
+            ``service_name``, ``service_port_name``, ``protocol`` (str), ``port`` (u16,
+            the service's), ``backend_ip`` (str), ``backend_port`` (u16),
+            ``backend_node``, ``backend_pod`` (str), ``is_ready`` (bool); null where
+            not known.
+
+        Notes
+        -----
+        They are as listed by kubectl and by kube-proxy's rules, of whatever time; for
+        services that neither lists, the pods that the selector fits. None being there
+        means nothing unless :meth:`services_with_known_endpoints` has the service.
+        """
+        return tabulate.endpoint_table(self.endpoints, self.services)
+
+    def services_with_known_endpoints(self) -> set[tuple[str, str]]:
+        """Give namespace and name of each service all of whose endpoints are known."""
+        return {
+            (service.namespace, service.name)
+            for service in self.services
+            if service.endpoints_known
         }
-        table = pl.DataFrame(rows, schema=schema, orient="row")
-        return table.sort(pl.all(), nulls_last=True)
 
     def rule_table(self) -> pl.DataFrame:
         """Tabulate what kube-proxy's rules send where.
@@ -241,49 +244,7 @@ class Cluster:
 
         Rules whose chains were cut off are left out.
         """
-        import polars as pl
-
-        text = pl.String
-        schema = {
-            "node": text,
-            "proxy": text,
-            "address": text,
-            "port": pl.UInt16,
-            "protocol": text,
-            "kind": text,
-            "service_namespace": text,
-            "service_name": text,
-            "service_port_name": text,
-            "scope": text,
-            "affinity": pl.Boolean,
-            "scheduler": text,
-            "backend_ip": text,
-            "backend_port": pl.UInt16,
-            "probability": pl.Float64,
-        }
-        rows: list[tuple[object, ...]] = []
-        for rule in self.rules:
-            front = (
-                rule.node,
-                rule.proxy,
-                rule.address,
-                rule.port,
-                rule.protocol,
-                rule.kind,
-                rule.namespace,
-                rule.service,
-                rule.port_name,
-                rule.scope,
-                rule.affinity,
-                rule.scheduler,
-            )
-            rows += [
-                (*front, backend.address, backend.port, backend.probability)
-                for backend in rule.backends or ()
-            ]
-            if rule.backends == ():
-                rows.append((*front, None, None, None))
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        return tabulate.rule_table(self.rules)
 
     def conntrack_table(self) -> pl.DataFrame:
         """Tabulate the connection tracking entries of the nodes.
