@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from captures.score.claims import Row, Shown
+    from captures.score.recording import Record
 
 NAMING = ("observed", "conntrack", "eliminated", "unique")
 EVIDENCE = (*NAMING, "ambiguous", "none")
@@ -58,7 +59,7 @@ def missing_candidates(row: Row, shown: Shown) -> Iterator[str]:
             yield f"candidates {[*candidates]} without the {what} {sorted(names)}"
 
 
-def service_names(record: dict) -> set[str]:
+def service_names(record: Record) -> set[str]:
     """Give what a service may be called among candidates."""
     service = record["service"]
     if service is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from captures.score.claims import Row
     from captures.score.classes import Subject
-    from captures.score.owners import Flows
+    from captures.score.owners import Flow, Flows
     from captures.score.recording import Recording
 
 
@@ -170,7 +170,7 @@ def owners_of(
     ]
 
 
-def described(flow: dict) -> str:
+def described(flow: Flow) -> str:
     """Write a flow in a line."""
     ends = (
         f"{flow[f'{end}_ip']}:{flow[f'{end}_port']}"
@@ -216,10 +216,9 @@ def count(
     figures.one_row += len(rows) == 1
     if not rows:
         verdict.find("missing", id_, None, "visible, but in no row")
-    for row, _ in rows[1:]:
-        verdict.find(
-            "duplicated", id_, row, f"is in row {rows[0][0]['connection_id']}, too"
-        )
+    for another, _ in rows[1:]:
+        reason = f"is in row {rows[0][0]['connection_id']}, too"
+        verdict.find("duplicated", id_, another, reason)
     row = rows[0][0] if len(rows) == 1 else None
     if last > 0 and {0, last} <= shown.tuples:
         figures.joinable += 1

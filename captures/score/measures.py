@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from captures.score.claims import Row, Shown
     from captures.score.owners import Flow
-    from captures.score.recording import Point, Recording
+    from captures.score.recording import Point, Record, Recording
 
 CONTRADICTORY_STATES = {  # Zeek's conn_state by how the connection truly ended
     "ok": {"S0", "REJ", "RSTOS0", "SH"},
@@ -52,7 +52,7 @@ def is_countable(shown: Shown, flows: Sequence[Flow]) -> bool:
     )
 
 
-def counts(record: dict) -> Iterator[tuple[str, int]]:
+def counts(record: Record) -> Iterator[tuple[str, int]]:
     """Give a connection's true counts by column."""
     yield "client_packets", record["packets"]["orig"]
     yield "backend_packets", record["packets"]["reply"]

@@ -38,7 +38,8 @@ class Recording:
     @cached_property
     def scenario(self) -> Record:
         """What was recorded, and how."""
-        return json.loads((self.directory / "scenario.json").read_text())
+        described: Record = json.loads((self.directory / "scenario.json").read_text())
+        return described
 
     @cached_property
     def truth(self) -> dict[str, Record]:
@@ -136,7 +137,7 @@ class Recording:
         tunnel is on its NIC encapsulated and on its VXLAN device bare, and bare on
         the NIC is only what does not go through the tunnel. None for ``any``.
         """
-        names = self.captures[seen["file"]]["interfaces"]
+        names: list[str] = self.captures[seen["file"]]["interfaces"]
         if names == [ANY]:
             return None
         if len(names) == 1:
@@ -165,7 +166,8 @@ class Recording:
 
     def _links(self, node: str) -> list[Record]:
         path = self.directory / "cluster" / f"{node}.ip-addr.json"
-        return json.loads(path.read_text())
+        links: list[Record] = json.loads(path.read_text())
+        return links
 
 
 def workload(metadata: Record) -> str | None:
