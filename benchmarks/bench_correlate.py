@@ -39,7 +39,8 @@ def _check(connections: pl.DataFrame, busy: Busy) -> None:
         connections.select("connection_id", *STATED)
         .join(joined.explode("connection"), on="connection_id")
         .sort("connection")
-        .select(pl.col(STATED).cast(busy.connections.schema))
+        .select(STATED)
+        .cast({name: busy.connections.schema[name] for name in STATED})
     )
     assert stated.equals(busy.connections.select(STATED))
 
