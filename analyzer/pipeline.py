@@ -24,7 +24,7 @@ from analyzer.decode import (
 )
 from analyzer.errors import AnalyzerError, QueryError
 from analyzer.flows import FlowBuilder, FlowNames, scan_frames
-from analyzer.tables import Tables
+from analyzer.tables import Tables, lazy
 from analyzer.tables.batch import (
     index_array,
     plain_schema,
@@ -164,7 +164,8 @@ def build_tables(
     Returns
     -------
     Tables
-        With ``flows`` and, if asked for, ``packets``.
+        With ``flows``, ``connections``, ``hops``, ``clocks`` and, if asked for,
+        ``packets``.
 
     Raises
     ------
@@ -188,12 +189,13 @@ def build_tables(
             run.want_packets()
         packet_batches = list(run.read())
         metadata = run.metadata()
-        tables: dict[str, pa.Table | Path] = {
-            "flows": pa.Table.from_batches(
-                [condition.keep(batch) for batch in run.flow_batches(reuse=False)],
-                arrow_schema("flows"),
-            ).replace_schema_metadata(metadata)
-        }
+        flows = pa.Table.from_batches(
+            [condition.keep(batch) for batch in run.flow_batches(reuse=False)],
+            arrow_schema("flows"),
+        ).replace_schema_metadata(metadata)
+        tables: dict[str, pa.Table | Path] = {"flows": flows}
+        for name, table in _correlated(lazy(flows), cluster):
+            tables[name] = table.replace_schema_metadata(metadata)
         if packets:
             tables["packets"] = pa.Table.from_batches(
                 [run.finish_packets(batch) for batch in packet_batches],
@@ -272,6 +274,8 @@ def write_tables(
         writer.write(
             "flows", map(condition.keep, run.flow_batches(reuse=True)), metadata
         )
+        for name, table in _correlated(lazy(writer.partial("flows")), cluster):
+            writer.write(name, table.to_batches(), metadata)
         if scratch is not None:
             with pa.memory_map(os.fsencode(scratch)) as mapped:
                 stored = pa.ipc.open_file(mapped)
@@ -283,8 +287,18 @@ def write_tables(
                     ),
                     metadata,
                 )
-    names = ("flows", "packets") if packets else ("flows",)
-    return Tables({name: writer.path(name) for name in names}, run.summaries)
+    return Tables({name: writer.path(name) for name in writer.written}, run.summaries)
+
+
+def _correlated(
+    flows: pl.LazyFrame, cluster: Cluster | None
+) -> Iterator[tuple[str, pa.Table]]:
+    """Make the tables of connections from that of flows."""
+    from analyzer.correlate import correlate
+    from analyzer.tables.convert import to_arrow
+
+    for name, frame in correlate(flows, cluster)._asdict().items():
+        yield name, to_arrow(frame, name)
 
 
 def limit_threads(number: int) -> None:

@@ -154,6 +154,15 @@ class DirectoryWriter:
         """Give the place of a table."""
         return self.directory / f"{table}{self._ending}"
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The tables written so far."""
+        return tuple(self._partial)
+
+    def partial(self, table: str) -> Path:
+        """Give the file of a table that was written and is not in its place yet."""
+        return self._partial[table]
+
     def write(
         self,
         table: str,
