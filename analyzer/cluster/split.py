@@ -64,7 +64,7 @@ _OPENERS = re.compile(
             "ipvs": r"IP Virtual Server version |Prot LocalAddress:Port "
             r"|(?:TCP|UDP|SCTP)\s+\S+:\d+ [a-z]+\b|-A -(?:[tuf]|-sctp-service) ",
             "conntrack": r"\s*(?:\[[\d.]+\]\s*)?(?:\[(?:NEW|UPDATE|DESTROY)\]\s+)?"
-            r"(?:ipv[46]\s+\d+\s+)?[a-z]\w*\s+\d+ .*\bsrc=",
+            rf"(?:ipv[46]\s+\d+\s+)?[a-z]\w*\s+\d+ .*\bsrc=|{SUMMARY}",
             "neigh": r"\S+ dev \S+ .*lladdr ",
             "route": r"(?:(?:unreachable|blackhole|prohibit|local|broadcast|unicast) )?"
             r"(?:default|[\da-f.:]+(?:/\d+)?) (?:via|dev|proto|scope) ",
@@ -217,8 +217,6 @@ def _kind_of(line: str, part: TextPart | None, *, prose: bool) -> str | None:
     # What is inside of broken JSON looks like JSON, too.
     if _JSON_START.match(line) and present not in ("JSON", "nft ruleset"):
         return "JSON"
-    if present == "conntrack" and line.startswith(SUMMARY):
-        return None
     if present in _LINE_BY_LINE or (
         present == "ip addr" and not _IP_ADDR_LINE.match(line)
     ):
