@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer.cli.cluster_nodes import (
+    conntrack_records,
+    print_conntrack,
+    print_rules,
+)
 from analyzer.cli.format import plural
 from analyzer.cli.output import Output, output_options
+from analyzer.cli.sparse import print_known
 from analyzer.cli.table import Column, Forms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from analyzer.cluster import Cluster, Endpoint, Remark, Service, ServicePort
 
@@ -52,9 +58,9 @@ def cluster() -> None:
 def show(paths: tuple[Path, ...], output: Output) -> None:
     """Show what was understood of cluster state, and what was not.
 
-    Prints nodes, pods, services, endpoints and files. PATH is a file or a directory of
-    files, named anyhow: what they hold decides. In JSON and CSV, the field "kind" says
-    what a row is about.
+    Prints nodes, pods, services, endpoints, what each node's kube-proxy and conntrack
+    say, and files. PATH is a file or a directory of files, named anyhow: what they hold
+    decides. In JSON and CSV, the field "kind" says what a row is about.
 
     \b
     Examples:
@@ -86,13 +92,18 @@ def _records(state: Cluster) -> Iterator[dict[str, Any]]:
         ("service", state.services),
         ("endpoint", state.endpoints),
         ("interface", state.interfaces),
+        ("rule", state.rules),
     ):
         for thing in things:
-            record = {"kind": kind, **dataclasses.asdict(thing)}
+            record = dataclasses.asdict(thing)
+            if kind == "rule":
+                record["address_kind"] = record.pop("kind")
+            record = {"kind": kind, **record}
             for name in ("labels", "selector"):
                 if record.get(name) is not None:
                     record[name] = dict(record[name])
             yield record
+    yield from conntrack_records(state)
     for source in state.sources:
         yield {
             "kind": "source",
@@ -113,6 +124,8 @@ def _print_tables(state: Cluster, output: Output) -> None:
         _print_pods,
         _print_services,
         _print_endpoints,
+        print_rules,
+        print_conntrack,
         _print_files,
     ):
         print_table(state, output)
@@ -121,7 +134,7 @@ def _print_tables(state: Cluster, output: Output) -> None:
 
 
 def _print_nodes(state: Cluster, output: Output) -> None:
-    _print(
+    print_known(
         output,
         plural(len(state.nodes), "node"),
         [
@@ -146,7 +159,7 @@ def _print_nodes(state: Cluster, output: Output) -> None:
 
 
 def _print_pods(state: Cluster, output: Output) -> None:
-    _print(
+    print_known(
         output,
         plural(len(state.pods), "pod"),
         [
@@ -173,7 +186,7 @@ def _print_pods(state: Cluster, output: Output) -> None:
 
 
 def _print_services(state: Cluster, output: Output) -> None:
-    _print(
+    print_known(
         output,
         plural(len(state.services), "service"),
         [
@@ -201,30 +214,6 @@ def _print_services(state: Cluster, output: Output) -> None:
     )
 
 
-def _print(
-    output: Output,
-    title: str,
-    columns: Sequence[Column],
-    rows: Sequence[tuple[object, ...]],
-    narrowing: Sequence[str],
-) -> None:
-    """Print a table without the columns that have nothing to tell."""
-    shown = [
-        at
-        for at, column in enumerate(columns)
-        if column.is_essential or any(row[at] not in (None, (), []) for row in rows)
-    ]
-    if columns[0].name == "namespace" and len({row[0] for row in rows}) == 1:
-        title = f"{title} in namespace {rows[0][0]}"
-        shown.remove(0)
-    output.rows(
-        title,
-        [columns[at] for at in shown],
-        [[row[at] for at in shown] for row in rows],
-        narrowing=narrowing,
-    )
-
-
 def _print_endpoints(state: Cluster, output: Output) -> None:
     """Print a row for each address: a service's ports are mostly the same on all."""
     by_address: dict[tuple[str, str, str], list[Endpoint]] = {}
@@ -232,7 +221,7 @@ def _print_endpoints(state: Cluster, output: Output) -> None:
         key = (item.namespace, item.service, item.address)
         by_address.setdefault(key, []).append(item)
     all_ready = all(item.ready for item in state.endpoints)
-    _print(
+    print_known(
         output,
         plural(len(by_address), "endpoint"),
         [
@@ -264,7 +253,7 @@ def _print_files(state: Cluster, output: Output) -> None:
     for source in state.sources:
         key = (source.path, source.kind, source.used)
         objects[key] = objects.get(key, 0) + source.objects
-    _print(
+    print_known(
         output,
         plural(len({source.path for source in state.sources}), "file"),
         [
@@ -284,7 +273,7 @@ def _print_remarks(state: Cluster, output: Output) -> None:
         for source in state.sources
         for remark in source.remarks
     ]
-    _print(
+    print_known(
         output,
         "not understood",
         [

@@ -1,10 +1,12 @@
 """What the cluster consists of, read from the text that its engineers have."""
 
 from analyzer.cluster.model import (
+    Backend,
     Endpoint,
     Interface,
     Node,
     Pod,
+    ProxyRule,
     Remark,
     Service,
     ServicePort,
@@ -13,11 +15,13 @@ from analyzer.cluster.model import (
 from analyzer.cluster.state import Cluster
 
 __all__ = [
+    "Backend",
     "Cluster",
     "Endpoint",
     "Interface",
     "Node",
     "Pod",
+    "ProxyRule",
     "Remark",
     "Service",
     "ServicePort",

@@ -24,6 +24,8 @@ _VXLAN_DEVICE = re.compile(r"vxlan\.calico|flannel\.\d+")
 # How a file is named after the command that wrote it, not after a host.
 _COMMAND = re.compile(r"ip6?tables|nft|ipvs|conntrack|nf_conntrack|ip[-_]?addr|kubectl")
 
+_IPV4 = re.compile(r"[\d.]+")
+
 
 def is_tunnel(interface: Interface) -> bool:
     """Whether it is the overlay device of Calico or Flannel."""
@@ -93,8 +95,11 @@ def host_of(
             node.name
             for node in nodes
             if found.host in (node.name, node.name.partition(".")[0])
+            or found.host in node.internal_ips
         ]
-        return names[0] if len(names) == 1 else found.host
+        if len(names) != 1:
+            return None if _IPV4.fullmatch(found.host) else found.host
+        return names[0]
     path = PurePath(found.path)
     names = [node.name for node in nodes if path.name.startswith(f"{node.name}.")]
     names = names or [node.name for node in nodes if node.name in path.parts[:-1]]

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Literal
 from analyzer.cluster import values
 from analyzer.cluster.found import Found, Ruleset
 from analyzer.cluster.model import ProxyRule
+from analyzer.cluster.port_names import port_name
 from analyzer.cluster.proxy_chains import Step, choose
 from analyzer.errors import ClusterError
 
@@ -48,10 +49,6 @@ _SERVICE_CHAINS = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-XLB-", "KUBE-FW-
 _CHAINS = (*_SERVICE_CHAINS, "KUBE-SEP-")
 _REFUSALS = frozenset({"REJECT", "DROP", "KUBE-MARK-DROP"})
 _WHOLE = ("/32", "/128")
-_NAME = re.compile(
-    r"(?P<namespace>[a-z0-9][a-z0-9.-]*)/(?P<service>[a-z0-9][a-z0-9.-]*)"
-    r"(?::(?P<port>[a-z0-9-]+))?(?: (?P<what>.*))?$"
-)
 
 
 @dataclass(slots=True)
@@ -204,8 +201,7 @@ def _proxy_rules(
     if "--dport" not in options or not (is_service or is_refusal):
         return
     comment = options.get("--comment", "")
-    name = _NAME.match(comment)
-    what = name["what"] or "" if name else ""
+    name = port_name(comment)
     is_at_node = chain == "KUBE-NODEPORTS" or "--dst-type" in options
     try:
         protocol = values.protocol(options.get("-p", ""))
@@ -222,7 +218,7 @@ def _proxy_rules(
         "NodePort"
         if address is None
         else "ClusterIP"
-        if _is_cluster_ip(chain, rule.target, what)
+        if _is_cluster_ip(chain, rule.target, name.rest)
         else "LoadBalancer"
     )
     told = ProxyRule(
@@ -232,12 +228,12 @@ def _proxy_rules(
         address=address,
         ip_version=ip_version,
         kind=kind,
-        namespace=name["namespace"] if name else None,
-        service=name["service"] if name else None,
-        port_name=name["port"] if name else None,
+        namespace=name.namespace,
+        service=name.service,
+        port_name=name.port_name,
     )
     if is_refusal:
-        is_local = "no local endpoints" in what
+        is_local = "no local endpoints" in name.rest
         yield replace(told, scope="local" if is_local else "cluster", backends=())
     else:
         yield from choose(steps, rule.target, _is_local_chain).rules(told)

@@ -91,7 +91,7 @@ def merge(all_found: Sequence[Found]) -> Merged:
         lambda service: service.cluster_ips,
         lambda service: _TYPES.index(service.type) if service.type in _TYPES else -1,
     )
-    rules = with_services(rules, services)
+    rules = with_services(rules, services, nodes)
     told_by_rules = Found("", 0, "rules")
     told_by_rules.endpoints, told_by_rules.complete = endpoints_of(rules)
     endpoints, complete = endpoints_of_all(

@@ -75,13 +75,14 @@ def _elements(elements: object) -> Iterator[Element]:
         if not (isinstance(pair, list) and len(pair) == 2):
             continue
         key, verdict = pair
+        comment = fields.text(key, "elem", "comment") or ""
         key = fields.mapping(key, "elem").get("val", key)  # if it has a comment
         parts = key.get("concat") if isinstance(key, dict) else None
         target = fields.text(verdict, "goto", "target")
         if isinstance(verdict, dict) and "drop" in verdict:
             target = "drop"
         if isinstance(parts, list) and target:
-            yield Element(tuple(map(str, parts)), target)
+            yield Element(tuple(map(str, parts)), target, comment)
 
 
 def _step(expressions: list[dict[str, Any]], found: Found) -> Step:

@@ -5,7 +5,7 @@
     service-x, local-x -> one of endpoint-y -> dnat
 
 The names of chains tell the service: ``service-FY5PMXPG-kube-system/kube-dns/udp/dns``.
-Elements of ``no-endpoint-services`` lead to no such chain and name none.
+Elements of ``no-endpoint-services`` lead to no such chain; a comment may name theirs.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from analyzer.cluster import values
 from analyzer.cluster.found import Ruleset
 from analyzer.cluster.model import ProxyRule
+from analyzer.cluster.port_names import PortName, port_name
 from analyzer.cluster.proxy_chains import choose
 from analyzer.errors import ClusterError
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from analyzer.cluster.model import ServiceKind
     from analyzer.cluster.proxy_chains import Step
 
-_NAME = re.compile(
+_CHAIN = re.compile(
     r"[a-z]+-[A-Z2-7]{8}-"
     r"(?P<namespace>[a-z0-9.-]+)/(?P<service>[a-z0-9.-]+)/[a-z]+/(?P<port>[a-z0-9-]*)$"
 )
@@ -43,6 +44,7 @@ class Element(NamedTuple):
 
     key: tuple[str, ...]
     verdict: str
+    comment: str = ""
 
 
 @dataclass(slots=True)
@@ -87,7 +89,12 @@ class NftTable:
             raise ClusterError("not an address, a protocol and a port")
         protocol = values.protocol(element.key[-2])
         port = values.port(element.key[-1])
-        name = _NAME.match(element.verdict)
+        chain = _CHAIN.match(element.verdict)
+        name = (
+            PortName(chain["namespace"], chain["service"], chain["port"] or None)
+            if chain
+            else port_name(element.comment)
+        )
         told = ProxyRule(
             "nftables",
             port,
@@ -95,9 +102,9 @@ class NftTable:
             address=address,
             ip_version=self.ip_version,
             kind=self._kind(address, element.verdict),
-            namespace=name["namespace"] if name else None,
-            service=name["service"] if name else None,
-            port_name=(name["port"] or None) if name else None,
+            namespace=name.namespace,
+            service=name.service,
+            port_name=name.port_name,
         )
         if element.verdict == "drop":  # externalTrafficPolicy Local, no local endpoint
             yield replace(told, scope="local", backends=())

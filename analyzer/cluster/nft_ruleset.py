@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _TABLE = re.compile(r"\s*table (?P<family>\w+) (?P<name>\S+) \{")
 _OBJECT = re.compile(r"\s*(?P<what>map|set|chain) (?P<name>\S+) \{")
-_COMMENT = re.compile(r' ?comment "[^"]*"')
+_COMMENT = re.compile(r' ?comment "([^"]*)"')
 _ELEMENTS = re.compile(r"elements = \{([^}]*)\}")
 _DRAW = re.compile(r"numgen \w+ mod \d+(?: offset \d+)? vmap \{([^}]*)\}")
 _DRAWN = re.compile(r"(\d+)(?:-(\d+))? : (?:goto|jump) (\S+)")
@@ -85,7 +85,7 @@ def _tables(part: TextPart, found: Found) -> Iterator[NftTable]:
                 _add(table, what, name, body, found)
             what = ""
         elif what:
-            body.append((number, _COMMENT.sub("", stripped)))
+            body.append((number, stripped))
     if table:
         yield table
 
@@ -94,7 +94,9 @@ def _add(
     table: NftTable, what: str, name: str, body: list[tuple[int, str]], found: Found
 ) -> None:
     if what == "chain":
-        table.chains[name] = [_step(number, rule, found) for number, rule in body]
+        table.chains[name] = [
+            _step(number, _COMMENT.sub("", rule), found) for number, rule in body
+        ]
         return
     elements = _ELEMENTS.search(" ".join(line for _, line in body))
     texts = elements[1].split(",") if elements else []
@@ -106,9 +108,11 @@ def _add(
 
 def _elements(texts: Iterable[str]) -> Iterator[Element]:
     for text in texts:
-        key, _, verdict = text.partition(" : ")
+        comment = _COMMENT.search(text)
+        key, _, verdict = _COMMENT.sub("", text).partition(" : ")
         keys = tuple(item.strip() for item in key.split(" . "))
-        yield Element(keys, verdict.strip().removeprefix("goto ").strip())
+        target = verdict.strip().removeprefix("goto ").strip()
+        yield Element(keys, target, comment[1] if comment else "")
 
 
 def _step(number: int, rule: str, found: Found) -> Step:

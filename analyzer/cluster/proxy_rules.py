@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from analyzer.cluster.found import Ruleset
     from analyzer.cluster.model import (
+        Node,
         ProxyRule,
         Service,
         ServiceKind,
@@ -71,7 +72,7 @@ def _sortable(key: tuple[object, ...]) -> tuple[tuple[bool, object], ...]:
 
 
 def with_services(
-    rules: Iterable[ProxyRule], services: Iterable[Service]
+    rules: Iterable[ProxyRule], services: Iterable[Service], nodes: Iterable[Node]
 ) -> list[ProxyRule]:
     """Name the services of rules that do not: ipvs's, and refusals of nftables.
 
@@ -79,18 +80,18 @@ def with_services(
     ----------
     rules : iterable of ProxyRule
     services : iterable of Service
+    nodes : iterable of Node
         As far as they are known.
 
     Returns
     -------
     list of ProxyRule
-        Unchanged if no service or more than one has the address and port.
+        Without names still if no service or more than one has the address and port.
     """
     fronts: dict[tuple[str, int, str], list[_Candidate]] = defaultdict(list)
     node_ports: dict[tuple[int, str], list[_Candidate]] = defaultdict(list)
-    addresses: set[str | None] = set()
+    of_nodes = {ip for node in nodes for ip in node.internal_ips + node.tunnel_ips}
     for service in services:
-        addresses.update(service.cluster_ips + service.external_ips)
         for port in service.ports:
             for ip in service.cluster_ips:
                 socket = (ip, port.port, port.protocol)
@@ -105,12 +106,14 @@ def with_services(
     def named(rule: ProxyRule) -> ProxyRule:
         if rule.service is not None:
             return rule
-        if rule.address in addresses:
-            found = fronts[rule.address or "", rule.port, rule.protocol]
-        else:
-            found = node_ports[rule.port, rule.protocol]
+        found = (
+            fronts.get((rule.address or "", rule.port, rule.protocol))
+            or node_ports.get((rule.port, rule.protocol))
+            or []
+        )
         if len(found) != 1:
-            return rule
+            is_node_port = rule.kind is None and rule.address in of_nodes
+            return replace(rule, kind="NodePort") if is_node_port else rule
         service, port, kind = found[0]
         is_local = (
             service.internal_traffic_policy == "Local"

@@ -132,15 +132,15 @@ def endpoints_of(
         Namespaces and names of the services all of whose endpoints are there.
     """
     endpoints: dict[Endpoint, None] = {}
-    whole, cut_off = set(), set()
+    whole, every = set(), set()
     for rule in rules:
         if rule.namespace is None or rule.service is None:
             continue
-        key = (rule.namespace, rule.service)
-        if rule.backends is None:
-            cut_off.add(key)
-        elif rule.scope == "cluster":
-            whole.add(key)
+        service = (rule.namespace, rule.service)
+        port = (service, rule.protocol, rule.port_name, rule.ip_version)
+        every.add(port)
+        if rule.scope == "cluster" and rule.backends is not None:
+            whole.add(port)
         # ipvs's rules do not say that they are only about the node's own endpoints.
         is_here = rule.scope == "local" and rule.proxy != "ipvs"
         for backend in rule.backends or ():
@@ -154,4 +154,5 @@ def endpoints_of(
                 node=rule.node if is_here else None,
             )
             endpoints[endpoint] = None
-    return list(endpoints), whole - cut_off
+    in_part = {service for service, *_ in every - whole}
+    return list(endpoints), {service for service, *_ in every} - in_part

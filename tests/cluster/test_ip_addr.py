@@ -122,11 +122,20 @@ def test_overlay_devices_are_told_by_name(
 
 
 @pytest.mark.parametrize(
-    "command", ["kubectl exec web -- ip a", "ip netns exec web ip a", "ssh node-b ip a"]
+    "command", ["kubectl exec web -- ip a", "ip netns exec web ip a"]
 )
 def test_a_command_about_another_host_tells_none(load: Load, command: str) -> None:
     cluster = load(**{"my.notes.txt": f"root@node-a:~# {command}\n{TEXT}"})
     assert cluster.interfaces == ()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["ssh node-b ip a", "ssh -p 22 me@node-b 'sudo ip a'", "docker exec node-b ip a"],
+)
+def test_a_command_may_say_on_which_host_it_runs(load: Load, command: str) -> None:
+    cluster = load(**{"my.notes.txt": f"root@node-a:~# {command}\n{TEXT}"})
+    assert {interface.node for interface in cluster.interfaces} == {"node-b"}
 
 
 def test_junk_ends_the_interfaces(load: Load) -> None:

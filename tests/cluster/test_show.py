@@ -60,6 +60,34 @@ def test_tables_fit_the_terminal(recorded_files: Path, columns: int) -> None:
         assert title in lines
 
 
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_rules_and_connections_are_counted(captures: Path, columns: int) -> None:
+    recording = captures / "cluster" / "dualstack"
+    result = run(recording / "cluster", recording / "conntrack", columns=columns)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert "180 rules of kube-proxy" in lines
+    assert "306 tracked connections" in lines
+    told = re.findall(r"^k8s-\w+ +nftables +\d+", result.stdout, re.MULTILINE)
+    assert len(told) == 4
+
+
+def test_json_has_the_rules_and_counts_the_connections(captures: Path) -> None:
+    recording = captures / "cluster" / "mixed"
+    found = records(recording / "cluster", recording / "conntrack")
+    rules = [record for record in found if record["kind"] == "rule"]
+    assert {rule["address_kind"] for rule in rules} == {
+        "ClusterIP",
+        "LoadBalancer",
+        "NodePort",
+    }
+    assert all("probability" in item for rule in rules for item in rule["backends"])
+    nodes = [record for record in found if record["kind"] == "conntrack"]
+    assert sum(node["entries"] for node in nodes) == 339
+    assert all(node["translated"] < node["entries"] for node in nodes)
+
+
 def test_everything_is_in_the_table(captures: Path) -> None:
     text = run(captures / "reference").stdout
     for word in ("66:d5:cf:d3:6b:7e", "10.1.79.75", "lb-redis-ds", "6379:30379/TCP"):
