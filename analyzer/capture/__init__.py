@@ -128,8 +128,8 @@ class Capture:
                     progress(self._octets_read - told)
                     told = self._octets_read
             if not self._stream_damage or reader.format is None:
-                reader.finish()     # else the place of the damage is told already
-            yield   # what the end of the capture completes
+                reader.finish()  # else the place of the damage is told already
+            yield  # what the end of the capture completes
         finally:
             self._source.close()
         if reader.format in {None, "unknown"}:

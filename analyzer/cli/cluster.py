@@ -29,9 +29,10 @@ _SHORT_NAMES = {
 def cluster() -> None:
     """Show what cluster state says.
 
-    Cluster state is what kubectl and ip print, saved in files: as JSON, YAML or text,
-    also as a terminal session or a Markdown page. Every command that takes --cluster
-    reads it; this one shows what it makes of it.
+    Cluster state is what kubectl prints, and on each node ip addr, iptables-save, nft,
+    ipvsadm and conntrack, saved in files: as JSON, YAML or text, also as a terminal
+    session or a Markdown page. Every command that takes --cluster reads it; this one
+    shows what it makes of it.
 
     \b
     Examples:

@@ -124,5 +124,5 @@ cluster_option = click.option(
     multiple=True,
     callback=_load,
     help="Take names from this cluster state: a file or directory with the output of"
-    " kubectl, ip, iptables-save, conntrack. Repeatable.",
+    " kubectl, ip addr, iptables-save, nft, ipvsadm, conntrack. Repeatable.",
 )

@@ -8,10 +8,36 @@ from typing import TYPE_CHECKING
 from analyzer.cluster.model import Remark, Source
 
 if TYPE_CHECKING:
-    from analyzer.cluster.model import Endpoint, Interface, Node, Pod, Service
+    from datetime import datetime
+
+    import polars as pl
+
+    from analyzer.cluster.model import (
+        Endpoint,
+        Interface,
+        Node,
+        Pod,
+        ProxyRule,
+        Service,
+    )
 
 #: In the place of a namespace that the text does not tell.
 UNTOLD = ""
+
+
+@dataclass(slots=True)
+class Ruleset:
+    """What kube-proxy's rules said in one dump; their node is not known yet.
+
+    Parameters
+    ----------
+    rules : list of ProxyRule
+    time : datetime, optional
+        When it was written, if it says so. The time zone is whatever the node's was.
+    """
+
+    rules: list[ProxyRule] = field(default_factory=list)
+    time: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -26,6 +52,11 @@ class Found:
         Whether it came as JSON or YAML, which tell more than text and tell it exactly.
     host : str, optional
         The host on which the command ran, if a shell prompt says so.
+    own_addresses : set of str
+        Addresses that the text says to be those of its host.
+    rulesets : list of Ruleset
+    conntrack : pl.DataFrame, optional
+        As :func:`analyzer.cluster.conntrack.read_lines` gives it.
     complete : set of (str, str)
         Services, by namespace and name, all of whose endpoints are in ``endpoints``.
     others : int
@@ -43,6 +74,9 @@ class Found:
     services: list[Service] = field(default_factory=list)
     endpoints: list[Endpoint] = field(default_factory=list)
     interfaces: list[Interface] = field(default_factory=list)
+    own_addresses: set[str] = field(default_factory=set)
+    rulesets: list[Ruleset] = field(default_factory=list)
+    conntrack: pl.DataFrame | None = None
     complete: set[tuple[str, str]] = field(default_factory=set)
     others: int = 0
     remarks: list[Remark] = field(default_factory=list)
@@ -59,6 +93,7 @@ class Found:
             + len(self.services)
             + len(self.endpoints)
             + len(self.interfaces)
+            + sum(len(ruleset.rules) for ruleset in self.rulesets)
             + self.others
         )
         return Source(

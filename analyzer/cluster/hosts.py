@@ -21,6 +21,8 @@ _TUNNEL_DEVICE = re.compile(
     r"vxlan(?:-v6)?\.calico|flannel(?:-v6)?\.\d+|tunl0|wireguard\.cali|wg-v6\.cali"
 )
 _VXLAN_DEVICE = re.compile(r"vxlan\.calico|flannel\.\d+")
+# How a file is named after the command that wrote it, not after a host.
+_COMMAND = re.compile(r"ip6?tables|nft|ipvs|conntrack|nf_conntrack|ip[-_]?addr|kubectl")
 
 
 def is_tunnel(interface: Interface) -> bool:
@@ -49,7 +51,8 @@ def with_hosts(
     for found in all_found:
         if not found.interfaces:
             continue
-        host = _host_of(found, nodes)
+        own = (ip for interface in found.interfaces for ip in interface.addresses)
+        host = host_of(found, own, nodes)
         if host is None:
             found.used = False
             found.remark(
@@ -65,12 +68,24 @@ def with_hosts(
     return each_once(observed, lambda item: (item.node, item.index, item.name))
 
 
-def _host_of(found: Found, nodes: Sequence[Node]) -> str | None:
-    """Name the host of a part: by its addresses, its prompt, its file's name."""
-    addresses = {
-        address for interface in found.interfaces for address in interface.addresses
-    }
-    owners = [node.name for node in nodes if addresses.intersection(node.internal_ips)]
+def host_of(
+    found: Found, own_addresses: Iterable[str], nodes: Sequence[Node]
+) -> str | None:
+    """Name the host of a part: by its addresses, its prompt, its file's name.
+
+    Parameters
+    ----------
+    found : Found
+    own_addresses : iterable of str
+        What the part says to be addresses of its host.
+    nodes : sequence of Node
+        As far as they are known.
+    """
+    owners = [
+        node.name
+        for node in nodes
+        if not set(own_addresses).isdisjoint(node.internal_ips)
+    ]
     if len(owners) == 1:
         return owners[0]
     if found.host:  # a prompt shows the first label of the host's name
@@ -80,13 +95,15 @@ def _host_of(found: Found, nodes: Sequence[Node]) -> str | None:
             if found.host in (node.name, node.name.partition(".")[0])
         ]
         return names[0] if len(names) == 1 else found.host
-    file_name = PurePath(found.path).name
-    names = [node.name for node in nodes if file_name.startswith(f"{node.name}.")]
+    path = PurePath(found.path)
+    names = [node.name for node in nodes if path.name.startswith(f"{node.name}.")]
+    names = names or [node.name for node in nodes if node.name in path.parts[:-1]]
     if names:
         return max(names, key=len)
-    prefix, *rest = file_name.split(".")
+    prefix, *rest = path.name.split(".")
     is_whole_file = found.line == 1  # and not a part of somebody's notes.2023.txt
-    return prefix if prefix and len(rest) > 1 and is_whole_file else None
+    is_name = prefix and not _COMMAND.match(prefix)
+    return prefix if is_name and len(rest) > 1 and is_whole_file else None
 
 
 def tunnel_ends(interfaces: Iterable[Interface]) -> Iterator[Node]:
@@ -103,3 +120,10 @@ def tunnel_ends(interfaces: Iterable[Interface]) -> Iterator[Node]:
                 ),
                 vtep_mac=interface.mac if is_vxlan else None,
             )
+
+
+def hosts_of_rules(all_found: Iterable[Found], nodes: Sequence[Node]) -> Iterator[Node]:
+    """Describe hosts by kube-proxy's rules: who has them is a node."""
+    for found in all_found:
+        if found.rulesets and (name := host_of(found, found.own_addresses, nodes)):
+            yield Node(name, internal_ips=tuple(sorted(found.own_addresses)))

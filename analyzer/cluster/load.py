@@ -7,10 +7,18 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzer.cluster import ip_addr, wide_text
+from analyzer.cluster import (
+    conntrack,
+    ip_addr,
+    iptables_save,
+    ipvsadm,
+    nft_json,
+    nft_ruleset,
+    wide_text,
+)
 from analyzer.cluster.found import Found
 from analyzer.cluster.kubernetes_objects import read_objects
-from analyzer.cluster.split import NOT_USED_YET, split
+from analyzer.cluster.split import NOT_USED, split
 from analyzer.cluster.yaml_documents import read_yaml
 from analyzer.errors import ClusterError
 
@@ -23,9 +31,17 @@ if TYPE_CHECKING:
 MAX_FILE_SIZE = 1 << 28
 
 _WHAT_IS_TAKEN = (
-    "cluster state is the output of kubectl get (-o json, yaml or wide) and ip addr"
+    "cluster state is the output of kubectl get (-o json, yaml or wide), ip addr, "
+    "iptables-save, nft list ruleset, ipvsadm -Ln and conntrack"
 )
 _SAVE_AGAIN = "if it broke off while it was written, save it again"
+_READERS = {
+    "conntrack": conntrack.read,
+    "ip addr": ip_addr.read_text,
+    "iptables-save": iptables_save.read,
+    "ipvsadm": ipvsadm.read,
+    "nft ruleset": nft_ruleset.read,
+}
 _GZIP = b"\x1f\x8b"
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 # How a file starts that PowerShell has written.
@@ -112,8 +128,8 @@ def _read_part(part: TextPart, path: str, *, is_first: bool) -> list[Found]:
     """Read a part according to its kind; a file that starts broken is an error."""
     if part.kind in ("table", "rows"):
         return wide_text.read_rows(part, path)
-    if part.kind == "ip addr":
-        return [ip_addr.read_text(part, path)]
+    if part.kind in _READERS:
+        return [_READERS[part.kind](part, path)]
     if part.kind in ("JSON", "YAML"):
         if part.kind == "YAML":
             _fill_in_yaml(part)
@@ -126,25 +142,23 @@ def _read_part(part: TextPart, path: str, *, is_first: bool) -> list[Found]:
         found = Found(path, part.line, f"broken {part.kind}", used=False)
         found.remark(part.line, part.lines[0], part.error, len(part.lines))
         return [found]
-    if part.kind in NOT_USED_YET:
+    if part.kind in NOT_USED:
         entries = sum(bool(line) for line in part.lines)
         return [Found(path, part.line, part.kind, used=False, others=entries)]
     return []  # prose
 
 
 def _read_documents(part: TextPart, path: str) -> list[Found]:
-    interfaces, objects, rules = [], [], 0
+    interfaces, objects, found = [], [], []
     for line, document in part.documents:
         if ip_addr.is_ip_addr(document):
             interfaces.append((line, document))
-        elif isinstance(document, dict) and "nftables" in document:
-            rules += 1
+        elif nft_json.is_nft(document):
+            found.append(nft_json.read(document, line, path, part.host))
         else:
             objects.append((line, document))
-    found = ip_addr.read_json(interfaces, path, part.host)
+    found += ip_addr.read_json(interfaces, path, part.host)
     found += read_objects(objects, path, part.kind)
-    if rules:
-        found.append(Found(path, part.line, "nft ruleset", used=False, others=rules))
     return found or [Found(path, part.line, f"empty {part.kind}", used=False)]
 
 

@@ -12,14 +12,24 @@ from typing import TYPE_CHECKING, TypeVar
 
 from analyzer.cluster.combine import each_once
 from analyzer.cluster.endpoints import endpoints_of_all
-from analyzer.cluster.found import UNTOLD
-from analyzer.cluster.hosts import tunnel_ends, with_hosts
-from analyzer.cluster.model import PHASES, Endpoint, Interface, Node, Pod, Service
+from analyzer.cluster.found import UNTOLD, Found
+from analyzer.cluster.hosts import host_of, hosts_of_rules, tunnel_ends, with_hosts
+from analyzer.cluster.model import (
+    PHASES,
+    Endpoint,
+    Interface,
+    Node,
+    Pod,
+    ProxyRule,
+    Service,
+)
+from analyzer.cluster.proxy_rules import in_order_of_time, latest, with_services
+from analyzer.cluster.proxy_services import endpoints_of, services_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from analyzer.cluster.found import Found
+    import polars as pl
 
 _Named = TypeVar("_Named", Pod, Service)
 
@@ -35,6 +45,8 @@ class Merged:
     services: tuple[Service, ...]
     endpoints: tuple[Endpoint, ...]
     interfaces: tuple[Interface, ...]
+    rules: tuple[ProxyRule, ...] = ()
+    conntrack: pl.DataFrame | None = None
 
 
 def merge(all_found: Sequence[Found]) -> Merged:
@@ -54,6 +66,8 @@ def merge(all_found: Sequence[Found]) -> Merged:
     interfaces = with_hosts(all_found, nodes)
     told += [(False, node) for node in tunnel_ends(interfaces)]
     nodes = each_once(told, lambda node: node.name)
+    told += [(False, node) for node in hosts_of_rules(all_found, nodes)]
+    nodes = each_once(told, lambda node: node.name)
     pods = _on_nodes(
         _merged(
             [
@@ -66,19 +80,51 @@ def merge(all_found: Sequence[Found]) -> Merged:
         ),
         nodes,
     )
+    rules = in_order_of_time(
+        (host_of(found, found.own_addresses, nodes), ruleset)
+        for found in all_found
+        for ruleset in found.rulesets
+    )
     services = _merged(
-        [(found.structured, item) for found in all_found for item in found.services],
+        [(found.structured, item) for found in all_found for item in found.services]
+        + [(False, service) for service in services_of(rules)],
         lambda service: service.cluster_ips,
         lambda service: _TYPES.index(service.type) if service.type in _TYPES else -1,
     )
-    endpoints, complete = endpoints_of_all(all_found, services, pods, nodes)
+    rules = with_services(rules, services)
+    told_by_rules = Found("", 0, "rules")
+    told_by_rules.endpoints, told_by_rules.complete = endpoints_of(rules)
+    endpoints, complete = endpoints_of_all(
+        [*all_found, told_by_rules], services, pods, nodes
+    )
     services = tuple(
         dataclasses.replace(
             service, endpoints_known=(service.namespace, service.name) in complete
         )
         for service in services
     )
-    return Merged(nodes, pods, services, endpoints, interfaces)
+    return Merged(
+        nodes,
+        pods,
+        services,
+        endpoints,
+        interfaces,
+        latest(rules),
+        _conntrack(all_found, nodes),
+    )
+
+
+def _conntrack(
+    all_found: Sequence[Found], nodes: Sequence[Node]
+) -> pl.DataFrame | None:
+    from analyzer.cluster.conntrack_entries import entries
+
+    told = [
+        (host_of(found, found.own_addresses, nodes), found.conntrack)
+        for found in all_found
+        if found.conntrack is not None
+    ]
+    return entries(told) if told else None
 
 
 def _merged(
@@ -86,23 +132,33 @@ def _merged(
     addresses: Callable[[_Named], tuple[str, ...]],
     progress: Callable[[_Named], int],
 ) -> tuple[_Named, ...]:
-    """Combine observations of one namespace, name and first address.
+    """Combine observations of one namespace, name and address.
 
-    One without an address (a pending pod) is taken for the first of its name.
+    Of what has two addresses, some observations have only the one or the other. One
+    without an address (a pending pod) is taken for the first of its name.
     """
     observed = _with_namespaces(observed, addresses)
-    first: dict[tuple[str, str], str] = {}
+    keys: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for _, thing in observed:
-        for address in addresses(thing)[:1]:
-            name = (thing.namespace, thing.name)
-            first[name] = min(address, first.get(name, address))
+        _join(keys[thing.namespace, thing.name], addresses(thing))
 
     def key(thing: _Named) -> tuple[str, str, str]:
+        known = keys[thing.namespace, thing.name]
         own = addresses(thing)[:1]
-        known = first.get((thing.namespace, thing.name), "")
-        return thing.namespace, thing.name, own[0] if own else known
+        return thing.namespace, thing.name, known[own[0]] if own else _first(known)
 
     return each_once(observed, key, progress)
+
+
+def _join(keys: dict[str, str], own: tuple[str, ...]) -> None:
+    """Take addresses that were seen together for those of one object."""
+    known = {keys[ip] for ip in own if ip in keys}
+    for ip in [*own, *(ip for ip, key in keys.items() if key in known)]:
+        keys[ip] = min(known.union(own[:1]))
+
+
+def _first(keys: dict[str, str]) -> str:
+    return min(keys.values(), default="")
 
 
 def _with_namespaces(

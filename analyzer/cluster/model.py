@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 ServiceKind = Literal["ClusterIP", "NodePort", "LoadBalancer"]
+ProxyMode = Literal["iptables", "nftables", "ipvs"]
 
 #: Phases in the order in which a pod goes through them.
 PHASES = ("Unknown", "Pending", "Running", "Succeeded", "Failed")
@@ -171,6 +172,61 @@ class Endpoint:
     ready: bool = True
     node: str | None = None
     pod: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A backend that a proxy's rule may choose, and how probable that is."""
+
+    address: str
+    port: int | None
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRule:
+    """Where kube-proxy sends what is addressed to one address and port of a service.
+
+    Parameters
+    ----------
+    proxy : str
+        ``iptables``, ``nftables`` or ``ipvs``.
+    port : int
+    protocol : str
+    scope : str
+        ``local`` if only endpoints on the node itself are chosen from.
+    node : str, optional
+        Whose rule it is.
+    address : str, optional
+        None for a NodePort, which all addresses of the node have.
+    ip_version : int
+        Of the packets that it is for.
+    kind : str, optional
+        What the address is to the service.
+    namespace, service, port_name : str, optional
+        None as far as the rules do not say.
+    affinity : bool
+        Whether a client stays with the backend that it was given first.
+    scheduler : str, optional
+        ipvs's way to choose: ``rr``, ``wrr``, ``lc`` and so on.
+    backends : tuple of Backend, optional
+        Empty where calls are refused; None where the rule's end was not told.
+    """
+
+    proxy: ProxyMode
+    port: int
+    protocol: str
+    scope: Literal["cluster", "local"] = "cluster"
+    node: str | None = None
+    address: str | None = None
+    ip_version: Literal[4, 6] = 4
+    kind: ServiceKind | None = None
+    namespace: str | None = None
+    service: str | None = None
+    port_name: str | None = None
+    affinity: bool = False
+    scheduler: str | None = None
+    backends: tuple[Backend, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

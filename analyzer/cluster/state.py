@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer.cluster import tabulate
 from analyzer.cluster.lookup import AddressIndex
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         Interface,
         Node,
         Pod,
+        ProxyRule,
         Service,
         ServiceKind,
         Source,
@@ -34,6 +36,11 @@ class Cluster:
     ----------
     nodes, pods, services, endpoints, interfaces : tuple
         Each object once, sorted; see :mod:`analyzer.cluster.model`.
+    rules : tuple of ProxyRule
+        What kube-proxy's rules say on the nodes whose rules were told.
+    conntrack : pl.DataFrame, optional
+        Connection tracking entries: see :meth:`conntrack_table`. They do not count
+        when clusters are compared.
     sources : tuple of Source
         What each part of each file was taken for, and what was not understood.
     """
@@ -43,6 +50,8 @@ class Cluster:
     services: tuple[Service, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     interfaces: tuple[Interface, ...] = ()
+    rules: tuple[ProxyRule, ...] = ()
+    conntrack: pl.DataFrame | None = field(default=None, compare=False, repr=False)
     sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
     _index: AddressIndex = field(init=False, compare=False, repr=False)
     _endpoints: dict[tuple[str, str], list[Endpoint]] = field(
@@ -66,7 +75,8 @@ class Cluster:
         ----------
         paths : iterable of path
             Files, and directories of them at any depth, named anyhow: ``kubectl get``
-            as JSON, YAML or text, ``ip addr`` as JSON or text, terminal sessions and
+            as JSON, YAML or text, ``ip addr`` and ``nft list ruleset`` as JSON or text,
+            ``iptables-save``, ``ipvsadm``, ``conntrack``, terminal sessions and
             Markdown pages that quote them. Hidden files are skipped.
 
         Returns
@@ -85,6 +95,10 @@ class Cluster:
         Rows of tables without a NAMESPACE column belong to the namespace of the
         command above them (``-n NAME``), else to that of the object with the same name
         and address in another file, else to ``default``.
+
+        What a node's commands print is the node's that it names itself (``ip addr``,
+        ``nft``), else that of the shell prompt above it, else that of the file's name
+        (``NODE.something.txt``) or directory.
         """
         from analyzer.cluster.load import find
         from analyzer.cluster.merge import merge
@@ -97,6 +111,8 @@ class Cluster:
             merged.services,
             merged.endpoints,
             merged.interfaces,
+            merged.rules,
+            merged.conntrack,
             sources=tuple(part.source() for part in found),
         )
 
@@ -154,17 +170,7 @@ class Cluster:
             tunnel, pod or service), ``name``, ``namespace``, ``node``, ``workload``
             (str, null where not known or where its holders disagree).
         """
-        import polars as pl
-
-        columns = ("address", "kind", "name", "namespace", "node", "workload")
-        return pl.DataFrame(
-            [
-                [getattr(item, column) for column in columns]
-                for item in self._index.addresses.values()
-            ],
-            schema=dict.fromkeys(columns, pl.String),
-            orient="row",
-        )
+        return tabulate.address_table(self._index.addresses.values())
 
     def service_table(self) -> pl.DataFrame:
         """Tabulate where services answer.
@@ -182,20 +188,84 @@ class Cluster:
         An address, port and protocol may stand in several rows: see
         :meth:`services_at`.
         """
-        import polars as pl
+        return tabulate.service_table(self._index)
 
-        rows = []
-        for ip, port, protocol, service, kind, port_name in self._index.fronts():
-            place = (service.namespace, service.name, port_name)
-            rows.append((ip, port, protocol, kind, *place))
-        schema = {
-            "address": pl.String,
-            "port": pl.UInt16,
-            "protocol": pl.String,
-            "kind": pl.String,
-            "service_namespace": pl.String,
-            "service_name": pl.String,
-            "service_port_name": pl.String,
+    def endpoint_table(self) -> pl.DataFrame:
+        """Tabulate what is behind services.
+
+        Returns
+        -------
+        pl.DataFrame
+            One row per service, port and endpoint, sorted: ``service_namespace``,
+            ``service_name``, ``service_port_name``, ``protocol`` (str), ``port`` (u16,
+            the service's), ``backend_ip`` (str), ``backend_port`` (u16),
+            ``backend_node``, ``backend_pod`` (str), ``is_ready`` (bool); null where
+            not known.
+
+        Notes
+        -----
+        They are as listed by kubectl and by kube-proxy's rules, of whatever time; for
+        services that neither lists, the pods that the selector fits. None being there
+        means nothing unless :meth:`services_with_known_endpoints` has the service.
+        """
+        return tabulate.endpoint_table(self.endpoints, self.services)
+
+    def services_with_known_endpoints(self) -> set[tuple[str, str]]:
+        """Give namespace and name of each service all of whose endpoints are known."""
+        return {
+            (service.namespace, service.name)
+            for service in self.services
+            if service.endpoints_known
         }
-        table = pl.DataFrame(rows, schema=schema, orient="row")
-        return table.sort(pl.all(), nulls_last=True)
+
+    def rule_table(self) -> pl.DataFrame:
+        """Tabulate what kube-proxy's rules send where.
+
+        Returns
+        -------
+        pl.DataFrame
+            One row per node, address, port, protocol, service, scope and backend,
+            sorted: ``node`` (str, null if not known), ``proxy`` (str: iptables,
+            nftables or ipvs), ``address`` (str, null for a NodePort, which all
+            addresses of the node have), ``port`` (u16), ``protocol`` (str), ``kind``
+            (str: ClusterIP, NodePort or LoadBalancer; null if not known),
+            ``service_namespace``, ``service_name``, ``service_port_name`` (str, null
+            if not known), ``scope`` (str: cluster, or local if only the node's own
+            endpoints are chosen from), ``affinity`` (bool: a client stays with its
+            backend), ``scheduler`` (str, of ipvs), ``backend_ip`` (str, null where
+            calls are refused), ``backend_port`` (u16), ``probability`` (f64, of a
+            new client to get that backend).
+
+        Notes
+        -----
+        With ``externalTrafficPolicy: Local`` an address stands there twice, with
+        either scope: pods and the node itself may be sent to any endpoint. The
+        probabilities add up to one for each scope.
+
+        Rules whose chains were cut off are left out.
+        """
+        return tabulate.rule_table(self.rules)
+
+    def conntrack_table(self) -> pl.DataFrame:
+        """Tabulate the connection tracking entries of the nodes.
+
+        Returns
+        -------
+        pl.DataFrame
+            One row per entry and node, sorted by time: ``node`` (str, null if not
+            known), ``protocol`` (str), ``src_ip``, ``src_port``, ``dst_ip``,
+            ``dst_port`` (str, u16: as they came to the node), ``reply_src_ip``,
+            ``reply_src_port``, ``reply_dst_ip``, ``reply_dst_port`` (what the answer
+            is expected to have), ``icmp_id``, ``reply_icmp_id`` (u16, null for others;
+            SNAT may change it), ``start_time``, ``end_time`` (datetime[ns, UTC], null
+            if not told), ``is_replied`` (bool).
+
+        Notes
+        -----
+        ``start_time`` is that of the first event or what ``-o ktimestamp`` says, which
+        is cut to the second. The latter is local time: it is taken for UTC unless
+        events of the same entries tell the node's time zone.
+        """
+        from analyzer.cluster.conntrack_entries import no_entries
+
+        return no_entries() if self.conntrack is None else self.conntrack

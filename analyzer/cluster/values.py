@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Literal
 
 from analyzer.errors import ClusterError
 
@@ -16,6 +17,11 @@ def address(text: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise ClusterError(f"{text!r} is not an IP address") from None
+
+
+def ip_version(canonical: str) -> Literal[4, 6]:
+    """Tell IPv6 from IPv4 by an address's canonical form."""
+    return 6 if ":" in canonical else 4
 
 
 def cidr(text: str) -> str:
@@ -35,6 +41,18 @@ def port(value: object) -> int:
     if not 1 <= value <= 65535:
         raise ClusterError(f"{value} is not a port number (1 to 65535)")
     return value
+
+
+def socket(text: str) -> tuple[str, int | None]:
+    """Read an address and a port: ``10.1.79.75:80``, ``[fd00::1]:80``."""
+    if text.startswith("["):
+        host, _, number = text[1:].partition("]")
+        number = number.removeprefix(":")
+    elif text.count(":") > 1:
+        host, number = text, ""
+    else:
+        host, _, number = text.partition(":")
+    return address(host), port(number) if number else None
 
 
 def protocol(text: str) -> str:

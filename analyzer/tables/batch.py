@@ -27,7 +27,7 @@ _WIDTHS = {
     "ids": 8,
     "times": 8,
 }
-_PER_ROW = {"ids": 4, "times": 4}   # values that a list holds at most
+_PER_ROW = {"ids": 4, "times": 4}  # values that a list holds at most
 _COMMUNITY_ID_LENGTH = 30
 
 
@@ -91,9 +91,7 @@ class BatchBuffers:
             As :func:`plain_schema` gives it: names and addresses are still indices.
         """
         arrays = []
-        filled = zip(
-            self._columns, self.data, self.validity, self.offsets, strict=True
-        )
+        filled = zip(self._columns, self.data, self.validity, self.offsets, strict=True)
         for column, data, validity, offsets in filled:
             if data is None:
                 continue
@@ -132,9 +130,7 @@ def text_array(texts: Iterable[str]) -> pa.Array:
 def index_array(indices: Sequence[int]) -> pa.Array:
     """Give dictionary indices as an Arrow array, for the same reason."""
     values = array("i", indices)
-    return pa.Array.from_buffers(
-        pa.int32(), len(values), [None, pa.py_buffer(values)]
-    )
+    return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values)])
 
 
 def plain_schema(table: str, wanted: Collection[str] | None = None) -> pa.Schema:

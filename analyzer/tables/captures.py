@@ -88,8 +88,6 @@ def from_json(text: str) -> list[CaptureSummary]:
         row["interfaces"] = [Interface(**values) for values in row["interfaces"]]
         row["damage"] = [Damage(**values) for values in row["damage"]]
         row["vnis"] = dict(row["vnis"])
-        row["stops"] = {
-            (reason, layer): count for reason, layer, count in row["stops"]
-        }
+        row["stops"] = {(reason, layer): count for reason, layer, count in row["stops"]}
         captures.append(CaptureSummary(**row))
     return captures

@@ -214,30 +214,43 @@ def test_an_endpoint_slice_as_kubectl_sorts_its_keys(tmp_path: Path) -> None:
     assert len(cluster.sources) == 1
 
 
-OTHER_TOOLS = {
-    "iptables-save": "*nat\n:INPUT ACCEPT [0:0]\n-A INPUT -j KUBE-SERVICES\nCOMMIT",
-    "nft ruleset": "table ip nat {\n\tchain POSTROUTING {\n\t}\n}",
+USED = {
+    "iptables-save": "*nat\n"
+    "-A KUBE-SERVICES -d 10.0.0.1/32 -p tcp --dport 80 -j REJECT",
+    "nft ruleset (text)": "table ip kube-proxy {\nmap no-endpoint-services {\n"
+    "elements = { 10.0.0.1 . tcp . 80 : drop }\n}\n}",
     "ipvsadm": "IP Virtual Server version 1.2.1 (size=4096)\nTCP  10.0.0.1:443 rr",
-    "conntrack": "tcp 6 118 TIME_WAIT src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2\n"
-    "    [NEW] udp      17 30 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 [UNREPLIED]",
+    "conntrack": "tcp 6 118 TIME_WAIT src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 "
+    "src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 [ASSURED]",
+}
+NOT_USED = {
+    "iptables-save": "*nat\n:INPUT ACCEPT [0:0]\n-A INPUT -j KUBE-SERVICES\nCOMMIT",
+    "nft ruleset (text)": "table ip nat {\n\tchain POSTROUTING {\n\t}\n}",
     "ip route": "default via 192.0.2.254 dev eth0\nblackhole 10.1.0.64/26 proto 80",
     "ip neigh": "10.1.0.64 dev vxlan.calico lladdr 66:c1:17:77:92:d1 PERMANENT",
     "bridge fdb": "66:c1:17:77:92:d1 dst 192.0.2.2 self permanent",
 }
 
 
-@pytest.mark.parametrize("kind", OTHER_TOOLS)
-def test_other_tools_are_told_by_content(tmp_path: Path, kind: str) -> None:
-    (tmp_path / "some.txt").write_text(OTHER_TOOLS[kind] + "\n")
+@pytest.mark.parametrize("kind", USED)
+def test_rules_and_connections_are_told_by_content(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "some.txt").write_text(USED[kind] + "\n")
+    (source,) = Cluster.load([tmp_path]).sources
+    assert (source.kind, source.used, source.remarks) == (kind, True, ())
+    assert source.objects == 1
+
+
+@pytest.mark.parametrize("kind", NOT_USED)
+def test_what_tells_nothing_is_told_by_content(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "some.txt").write_text(NOT_USED[kind] + "\n")
     (source,) = Cluster.load([tmp_path]).sources
     assert (source.kind, source.used, source.remarks) == (kind, False, ())
-    assert source.objects == len(OTHER_TOOLS[kind].splitlines())
 
 
 def test_other_tools_in_one_file_are_told_apart(tmp_path: Path) -> None:
-    (tmp_path / "all").write_text("\n".join(OTHER_TOOLS.values()))
+    (tmp_path / "all").write_text("\n".join([*USED.values(), *NOT_USED.values()]))
     kinds = [source.kind for source in Cluster.load([tmp_path]).sources]
-    assert kinds == list(OTHER_TOOLS)
+    assert kinds == [*USED, *NOT_USED]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +273,8 @@ def test_no_line_takes_more_than_linear_time(tmp_path: Path, line: str) -> None:
 
 def test_an_nft_ruleset_in_json_is_recognised(tmp_path: Path) -> None:
     (tmp_path / "rules").write_text('{"nftables": [{"metainfo": {}}]}')
-    assert [item.kind for item in Cluster.load([tmp_path]).sources] == ["nft ruleset"]
+    (source,) = Cluster.load([tmp_path]).sources
+    assert (source.kind, source.used) == ("nft ruleset (JSON)", False)
 
 
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
