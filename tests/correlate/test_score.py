@@ -307,6 +307,23 @@ def test_candidates_without_the_truth_are_wrong(run):
     assert told.judge(rows).figures.wrong == 0
 
 
+def test_one_service_may_be_a_candidate_where_none_was_addressed(run):
+    told = run("clusterip")
+    rows = deepcopy(told.rows)
+    row = next(row for row in rows if row["destination_kind"] == "Pod")
+    row |= {"service_evidence": "ambiguous", "candidates": ["default/some"]}
+    assert told.judge(rows).findings == []
+
+
+def test_ambiguity_without_candidates_is_odd(run):
+    told = run("nodeport", "vxlan")
+    rows = deepcopy(told.rows)
+    next(row for row in rows if row["destination_ip"] is None)["service_evidence"] = (
+        "ambiguous"
+    )
+    assert told.judge(rows).figures.odd == 1
+
+
 def test_not_naming_is_no_fault_but_counted(run):
     told = run("clusterip")
     before = told.judge().figures
