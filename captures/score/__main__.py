@@ -6,7 +6,7 @@ Examples
 
     python -m captures.score                       # all of captures/cluster
     python -m captures.score mixed --classes all,nics --verbose
-    python -m captures.score /tmp/another-recording
+    python -m captures.score path/of/a/recording
     python -m captures.score --update              # write captures/cluster/SCORE.md
 """
 
@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING
 
 import analyzer
 from captures.score import classes, clocks, report
-from captures.score.judge import Verdict, judge
+from captures.score.judge import Made, judge
 from captures.score.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from captures.score.classes import Subject
+    from captures.score.verdict import Verdict
 
 SAMPLES = Path(__file__).resolve().parents[1] / "cluster"
 PAGE = SAMPLES / "SCORE.md"
@@ -80,7 +81,8 @@ def main() -> int:
                     print(report.finding_line(score, finding))
     print(*report.terminal_table(scores), sep="\n")
     for score in scores:
-        print(*report.clock_lines(score), sep="\n", end="\n" * bool(score.clocks))
+        for line in report.clock_lines(score, every=options.verbose):
+            print(line)
     if options.update:
         report.update(PAGE, scores)
     return 0 if all(score.is_good for score in scores) else 1
@@ -129,15 +131,14 @@ def run(
     paths = [view.path for view in subject.views]
     tables = analyzer.build_tables(paths, cluster=cluster)
     verdict = judge(
-        tables.connections.collect(),
-        tables.flows.collect(),
+        Made(
+            tables.connections.collect(), tables.hops.collect(), tables.flows.collect()
+        ),
         subject,
         recording,
         has_cluster=has_cluster,
     )
-    if not recording.scenario["clocks"]:
-        return verdict, []
-    return verdict, [*clocks.estimates(tables.clocks.collect(), subject, recording)]
+    return verdict, [*clocks.estimates(tables.clocks.collect(), recording)]
 
 
 if __name__ == "__main__":

@@ -41,6 +41,11 @@ class Shown:
         t = self.record["tuples"][number]
         return t["src"], t.get("sport")
 
+    def target(self, number: int) -> tuple[str, int | None]:
+        """Give the destination of one of its tuples."""
+        t = self.record["tuples"][number]
+        return t["dst"], t.get("dport")
+
     @property
     def destination(self) -> tuple[str, int | None]:
         """Give what the client addressed."""

@@ -10,7 +10,6 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from captures.score.classes import Subject
     from captures.score.recording import Recording
 
 NANOSECOND = 10**9
@@ -18,25 +17,23 @@ NANOSECOND = 10**9
 
 @dataclass(frozen=True)
 class Estimate:
-    """One host's clock: what was estimated, what is true, all in nanoseconds.
+    """One host's clock against another's: what is stated, and what is true.
 
-    ``error`` is by how much the estimate is wrong, as far as its bound does not
-    cover it at once: an offset drifts, and whichever moment it is stated for, it must
-    be the true one somewhere within the capture.
+    Offsets and the bound are in nanoseconds; None where nothing is stated.
     """
 
     host: str
+    reference: str | None
     offset: int | None
     bound: int | None
-    least: int
-    most: int
+    drift_ppm: float | None
+    true_offset: int
+    true_drift_ppm: float
 
     @property
     def error(self) -> int | None:
-        """How far the estimate lies outside of what was true during the capture."""
-        if self.offset is None:
-            return None
-        return max(self.least - self.offset, self.offset - self.most, 0)
+        """By how much the offset is wrong."""
+        return None if self.offset is None else abs(self.offset - self.true_offset)
 
     @property
     def is_right(self) -> bool:
@@ -46,45 +43,40 @@ class Estimate:
         return self.bound is not None and self.error <= self.bound
 
 
-def estimates(
-    clocks: pl.DataFrame, subject: Subject, recording: Recording
-) -> Iterator[Estimate]:
+def estimates(clocks: pl.DataFrame, recording: Recording) -> Iterator[Estimate]:
     """Compare a clocks table with the recording's clocks.
 
     Parameters
     ----------
     clocks : pl.DataFrame
-        One row per capture host: ``host``, ``offset`` and ``bound`` (durations; the
-        host's clock minus the reference's) and ``reference``, a host.
-    subject : Subject
-        The captures it was estimated from.
+        One row per capture host: ``host``, ``reference``, ``offset`` and ``bound``
+        (durations; the host's clock minus the reference's), ``drift_ppm``, and
+        ``time``, when the offset holds by the host's clock.
     recording : Recording
         Knows which clock each host had.
 
     Yields
     ------
     Estimate
-        One per host with captures.
+        One per row that compares a host with another.
     """
     began = round(recording.scenario["capture_start"] * NANOSECOND)
-    last = round(max(seen["last"] for seen in recording.observed) * NANOSECOND)
-    hosts = {view.host for view in subject.views}
-    for row in nanoseconds(clocks).iter_rows(named=True):
-        if row["host"] not in hosts:
-            continue
-        clock, reference = (recording.clock(row[k]) for k in ("host", "reference"))
-        true = [
-            clock.wrong(moment, began) - reference.wrong(moment, began)
-            for moment in (began, last)
-        ]
-        yield Estimate(
-            row["host"], row["offset"], row["bound"], least=min(true), most=max(true)
-        )
-
-
-def nanoseconds(clocks: pl.DataFrame) -> pl.DataFrame:
-    """Give durations as numbers."""
-    return clocks.with_columns(
+    numbers = clocks.with_columns(
         pl.col("host", "reference").cast(pl.String),
         pl.col("offset", "bound").dt.total_nanoseconds(),
+        pl.col("time").dt.timestamp("ns"),
     )
+    for row in numbers.iter_rows(named=True):
+        if row["host"] == row["reference"]:
+            continue
+        host, reference = (recording.clock(row[end]) for end in ("host", "reference"))
+        moment = began if row["time"] is None else host.right(row["time"], began)
+        yield Estimate(
+            row["host"],
+            row["reference"],
+            row["offset"],
+            row["bound"],
+            row["drift_ppm"],
+            host.wrong(moment, began) - reference.wrong(moment, began),
+            host.drift_ppm - reference.drift_ppm,
+        )

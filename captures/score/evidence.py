@@ -40,22 +40,26 @@ def disagreements(row: Row, shown: Shown) -> Iterator[str]:
             yield f"{what}_evidence {evidence}, but no {what} is named"
         elif evidence not in NAMING and named[what]:
             yield f"{what}_evidence {evidence}, but a {what} is named"
-        elif evidence == "ambiguous" and len(row["candidates"] or ()) < 2:
-            yield f"{what}_evidence ambiguous, but candidates {row['candidates']}"
-    last = len(shown.record["tuples"]) - 1
-    if row["backend_evidence"] == "observed" and last not in shown.tuples:
-        yield "backend_evidence observed, but the backend's tuple is in no flow"
+        elif evidence == "ambiguous" and not row["candidates"]:
+            yield f"{what}_evidence ambiguous, but there are no candidates"
+    reached = {shown.target(number) for number in shown.tuples}
+    if row["backend_evidence"] == "observed" and shown.backend not in reached:
+        yield "backend_evidence observed, but the backend is in no flow"
 
 
 def missing_candidates(row: Row, shown: Shown) -> Iterator[str]:
-    """Say what is not among a row's candidates although it is the truth."""
+    """Say what is not among a row's candidates although it is the truth.
+
+    That no service was addressed is always possible, and not listed.
+    """
     candidates = row["candidates"] or ()
     record = shown.record
     for what, names in (
         ("service", service_names(record)),
         ("backend", backend_names(shown)),
     ):
-        if row[f"{what}_evidence"] == "ambiguous" and not names & {*candidates}:
+        is_listed = not names or names & {*candidates}
+        if row[f"{what}_evidence"] == "ambiguous" and not is_listed:
             yield f"candidates {[*candidates]} without the {what} {sorted(names)}"
 
 
@@ -76,4 +80,6 @@ def service_names(record: Record) -> set[str]:
 def backend_names(shown: Shown) -> set[str]:
     """Give what a backend may be called among candidates."""
     backend = shown.record["backend"]
+    if backend["ip"] is None:
+        return set()
     return {str(backend["ip"]), text(shown.backend), str(backend["pod"])}

@@ -25,13 +25,16 @@ CONTRADICTORY_STATES = {  # Zeek's conn_state by how the connection truly ended
 def deviations(
     row: Row, shown: Shown, flows: Sequence[Flow], recording: Recording
 ) -> Iterator[str]:
-    """Say which of a row's measures are not those of the truth."""
+    """Say which of a row's measures are not those of the truth.
+
+    A short snaplen leaves some unknown: null is no deviation.
+    """
     record = shown.record
     if row["tcp_state"] in CONTRADICTORY_STATES.get(record["outcome"], ()):
         yield f"tcp_state {row['tcp_state']}, truly {record['outcome']}"
     if is_countable(shown, flows):
         for column, counted in counts(record):
-            if row[column] != counted:
+            if row[column] not in (None, counted):
                 yield f"{column} {row[column]}, truly {counted}"
     yield from path_deviations(row, shown, flows, recording)
 

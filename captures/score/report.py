@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from captures.score.clocks import Estimate
-    from captures.score.judge import Finding, Verdict
+    from captures.score.verdict import Finding, Verdict
 
 BEGIN, END = "<!-- scores -->", "<!-- end of scores -->"
 HEADINGS = (
@@ -104,15 +104,20 @@ def finding_line(score: Score, finding: Finding) -> str:
     return f"{place}: {finding.sort}: {finding.id or '-'}{row}: {finding.reason}"
 
 
-def clock_lines(score: Score) -> Iterable[str]:
-    """Write a score's clocks, in microseconds."""
+def clock_lines(score: Score, *, every: bool) -> Iterable[str]:
+    """Write a score's clocks: every one, or those that are wrong."""
     place = f"{score.recording} {score.class_name} {score.state}"
     for clock in score.clocks:
-        if clock.offset is None or clock.bound is None or clock.error is None:
-            yield f"{place}: clock of {clock.host}: unknown"
+        if clock.is_right and not every:
             continue
+        who = f"{place}: {clock.host} against {clock.reference}"
+        if clock.offset is None or clock.bound is None or clock.error is None:
+            yield f"{who}: unknown"
+            continue
+        drift = "?" if clock.drift_ppm is None else f"{clock.drift_ppm:+.1f}"
         yield (
-            f"{place}: clock of {clock.host}: {clock.offset / 1e3:.1f} us "
-            f"+/- {clock.bound / 1e3:.1f}, off by {clock.error / 1e3:.1f} "
-            f"({'right' if clock.is_right else 'WRONG'})"
+            f"{who}: {clock.offset / 1e9:+.6f} s, bound {clock.bound / 1e3:.1f} us, "
+            f"off by {clock.error / 1e3:.1f} us: "
+            f"{'right' if clock.is_right else 'WRONG'}; "
+            f"drift {drift} of {clock.true_drift_ppm:+.1f} ppm"
         )

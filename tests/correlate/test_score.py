@@ -10,9 +10,9 @@ import pytest
 import analyzer
 from captures.score import classes
 from captures.score.claims import Shown, translation_claims
-from captures.score.judge import judge
+from captures.score.judge import Made, judge
 from captures.score.recording import Recording
-from tests.correlate.told import COLUMNS, table, told_rows
+from tests.correlate.told import COLUMNS, hop_table, table, told_rows
 from tests.frames import CAPTURES
 
 NAMES = sorted(path.parent.name for path in CAPTURES.glob("cluster/*/truth.jsonl"))
@@ -27,12 +27,11 @@ class Run:
     flows: pl.DataFrame
     rows: list[dict]
 
-    def judge(self, rows=None):
+    def judge(self, rows=None, hops=None):
         """Judge these rows, by default those that are right."""
         connections = table(self.rows if rows is None else rows)
-        return judge(
-            connections, self.flows, self.subject, self.recording, has_cluster=True
-        )
+        made = Made(connections, hop_table([]) if hops is None else hops, self.flows)
+        return judge(made, self.subject, self.recording, has_cluster=True)
 
     def one(self, **wanted):
         """Give the right rows, copied, and one of them whose truth is as wanted."""
@@ -264,8 +263,7 @@ def test_a_row_that_the_truth_does_not_know_is_found(run):
     )
     row = deepcopy(told.rows[0]) | {"connection_id": 10_000, "flow_ids": [unknown]}
     verdict = judge(
-        table([*told.rows, row]),
-        echo,
+        Made(table([*told.rows, row]), hop_table([]), echo),
         told.subject,
         told.recording,
         has_cluster=True,
@@ -307,6 +305,23 @@ def test_candidates_without_the_truth_are_wrong(run):
     names = {r["service"] for r in told.recording.truth.values() if r["service"]}
     row["candidates"] = sorted(names)
     assert told.judge(rows).figures.wrong == 0
+
+
+def test_one_service_may_be_a_candidate_where_none_was_addressed(run):
+    told = run("clusterip")
+    rows = deepcopy(told.rows)
+    row = next(row for row in rows if row["destination_kind"] == "Pod")
+    row |= {"service_evidence": "ambiguous", "candidates": ["default/some"]}
+    assert told.judge(rows).findings == []
+
+
+def test_ambiguity_without_candidates_is_odd(run):
+    told = run("nodeport", "vxlan")
+    rows = deepcopy(told.rows)
+    next(row for row in rows if row["destination_ip"] is None)["service_evidence"] = (
+        "ambiguous"
+    )
+    assert told.judge(rows).figures.odd == 1
 
 
 def test_not_naming_is_no_fault_but_counted(run):
@@ -400,3 +415,42 @@ def test_a_node_s_address_is_a_name_for_it(run):
     addresses = told.recording.node_addresses
     row["entry_node"] = next(a for a, n in addresses.items() if n == row["entry_node"])
     assert told.judge(rows).figures.wrong == 0
+
+
+HOP = {
+    "direction": "to_backend",
+    "from_point": "ext-100/eth0",
+    "to_point": "k8s-worker01/ens18",
+    "latency_p50": 20_000,
+    "clock_bound": 0,
+    "lost_segments": 0,
+    "capture_loss": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_odd"),
+    [
+        ({}, False),
+        ({"to_point": "k8s-worker01/vxlan.calico"}, False),
+        ({"direction": "to_client"}, True),
+        ({"to_point": "k8s-worker03/calid6dedbab282"}, True),
+        ({"latency_p50": -30_000, "clock_bound": 40_000}, False),
+        ({"latency_p50": -50_000, "clock_bound": 40_000}, True),
+        ({"latency_p50": 1_700_000_000}, True),
+        ({"clock_bound": None}, True),
+        ({"latency_p50": None, "clock_bound": None}, False),
+        ({"lost_segments": 1}, True),
+        ({"capture_loss": True}, True),
+    ],
+)
+def test_a_hop_that_cannot_be_is_odd(changes, is_odd, run):
+    told = run("loadbalancer")
+    row = next(
+        row
+        for row in told.rows
+        if {HOP["from_point"], "k8s-worker01/vxlan.calico"} <= {*row["points"]}
+        and "k8s-worker03/calid6dedbab282" not in row["points"]
+    )
+    hop = {"connection_id": row["connection_id"]} | HOP | changes
+    assert told.judge(hops=hop_table([hop])).figures.odd == is_odd

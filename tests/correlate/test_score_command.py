@@ -11,10 +11,10 @@ import analyzer
 from captures.score import __main__ as command
 from captures.score import classes, clocks, report
 from captures.score.interfaces import only
-from captures.score.judge import Figures, Verdict
 from captures.score.recording import Recording
+from captures.score.verdict import Figures, Finding, Verdict
 from captures.testbed.clocks import Clock, shift
-from tests.correlate.told import table, told_rows
+from tests.correlate.told import hop_table, table, told_rows
 from tests.frames import CAPTURES, flow_rows
 
 CLUSTER = CAPTURES / "cluster"
@@ -64,6 +64,20 @@ def test_interfaces_apart_have_the_packets_of_the_file_together(name, tmp_path):
     assert sorted(apart) == sorted(together)
 
 
+CLOCK_COLUMNS = {
+    "host": pl.String,
+    "reference": pl.String,
+    "offset": pl.Duration("ns"),
+    "drift_ppm": pl.Float64,
+    "bound": pl.Duration("ns"),
+    "time": pl.Datetime("ns", "UTC"),
+}
+
+
+def clock_table(rows):
+    return pl.DataFrame(rows, schema=CLOCK_COLUMNS)
+
+
 @pytest.fixture
 def told_by_truth(monkeypatch):
     """Let connections be what the truth tells."""
@@ -76,7 +90,12 @@ def told_by_truth(monkeypatch):
             view for view in classes.whole(recording) if view.path in set(paths)
         )
         rows = told_rows(flows.collect(), classes.Subject("all", views), recording)
-        return SimpleNamespace(flows=flows, connections=table(rows).lazy())
+        return SimpleNamespace(
+            flows=flows,
+            connections=table(rows).lazy(),
+            hops=hop_table([]).lazy(),
+            clocks=clock_table([]).lazy(),
+        )
 
     monkeypatch.setattr(analyzer, "build_tables", build)
 
@@ -144,44 +163,70 @@ def test_the_page_explains_every_class_and_figure():
     assert {*report.HEADINGS[2:]} <= {*explained}
 
 
+BEGAN = round(CLUSTERIP.scenario["capture_start"] * 1e9)
+FAST = Clock(2.0, 50.0)
+SECOND = 1_000_000_000
+
+
 @pytest.fixture
-def shifted(tmp_path):
+def shifted():
     """Give a recording whose ext-100 is 2 s fast and drifts."""
-    recording = Recording(tmp_path)
+    recording = Recording(CLUSTERIP.directory)
     recording.__dict__["scenario"] = CLUSTERIP.scenario | {
         "clocks": {"ext-100": {"offset_s": 2.0, "drift_ppm": 50.0}}
     }
-    recording.__dict__["observed"] = CLUSTERIP.observed
     return recording
 
 
-def clock_table(host="ext-100", offset=2_000_000_000, bound=20_000):
-    return pl.DataFrame(
-        {"host": [host], "offset": [offset], "bound": [bound], "reference": "ext-101"}
-    ).with_columns(pl.col("offset", "bound").cast(pl.Duration("ns")))
+def estimate(recording, **changes):
+    """Judge an estimate, ten seconds after the capture began."""
+    row = {
+        "host": "ext-100",
+        "reference": "ext-101",
+        "offset": 2 * SECOND + 500_000,  # 10 s of drift
+        "drift_ppm": 49.0,
+        "bound": 20_000,
+        "time": FAST.wrong(BEGAN + 10 * SECOND, BEGAN),
+    } | changes
+    (found,) = clocks.estimates(clock_table([row]), recording)
+    return found
 
 
 @pytest.mark.parametrize(
-    ("offset", "is_right"),
+    ("changes", "is_right"),
     [
-        (2_000_000_000, True),
-        (1_999_990_000, True),
-        (1_999_900_000, False),
-        (2_001_000_000, False),
-        (-2_000_000_000, False),
-        (None, True),
+        ({}, True),
+        ({"offset": 2 * SECOND + 519_000}, True),
+        ({"offset": 2 * SECOND + 521_000}, False),
+        ({"offset": 2 * SECOND}, False),
+        ({"offset": -2 * SECOND - 500_000}, False),
+        ({"host": "ext-101", "reference": "ext-100"}, False),
+        ({"bound": None}, False),
+        ({"offset": None, "bound": None, "drift_ppm": None, "time": None}, True),
     ],
 )
-def test_an_offset_is_right_within_its_bound(offset, is_right, shifted):
-    subject = classes.Subject("all", (*classes.whole(CLUSTERIP),))
-    (estimate,) = clocks.estimates(clock_table(offset=offset), subject, shifted)
-    assert estimate.is_right == is_right
+def test_an_offset_is_right_within_its_bound(changes, is_right, shifted):
+    assert estimate(shifted, **changes).is_right == is_right
 
 
-def test_an_offset_without_a_bound_is_wrong(shifted):
-    subject = classes.Subject("all", (*classes.whole(CLUSTERIP),))
-    (estimate,) = clocks.estimates(clock_table(bound=None), subject, shifted)
-    assert not estimate.is_right
+def test_a_host_is_not_compared_with_itself(shifted):
+    row = {"host": "ext-100", "reference": "ext-100", "offset": 0, "bound": 0}
+    assert [*clocks.estimates(clock_table([row]), shifted)] == []
+
+
+def test_a_wrong_clock_is_printed_and_any_if_asked_for(shifted):
+    right, wrong = estimate(shifted), estimate(shifted, offset=2 * SECOND)
+    score = report.Score("clusterip", "all", "no", Verdict(), (right, wrong))
+    assert not score.is_good
+    (line,) = report.clock_lines(score, every=False)
+    assert "off by 500.0 us: WRONG; drift +49.0 of +50.0 ppm" in line
+    assert len([*report.clock_lines(score, every=True)]) == 2
+
+
+def test_a_finding_is_printed_with_its_place():
+    score = report.Score("mixed", "any", "yes", Verdict())
+    line = report.finding_line(score, Finding("wrong", "mixed-00001", 7, "reason"))
+    assert line == "mixed any yes: wrong: mixed-00001 row 7: reason"
 
 
 def test_flows_of_a_wrong_clock_are_recognised(tmp_path):

@@ -62,6 +62,24 @@ def table(rows: list[Row]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=COLUMNS, strict=False)
 
 
+HOP_COLUMNS = {
+    "connection_id": pl.UInt64,
+    "direction": pl.String,
+    "from_point": pl.String,
+    "to_point": pl.String,
+    "latency_p50": pl.Duration("ns"),
+    "latency_p99": pl.Duration("ns"),
+    "clock_bound": pl.Duration("ns"),
+    "lost_segments": pl.UInt64,
+    "capture_loss": pl.Boolean,
+}
+
+
+def hop_table(rows: list[Row]) -> pl.DataFrame:
+    """Make a hops table of rows."""
+    return pl.DataFrame(rows, schema=HOP_COLUMNS)
+
+
 def told_rows(flows: pl.DataFrame, subject: Subject, recording: Recording) -> list[Row]:
     """Make a row for every connection that the flows show."""
     attributed = attribute(flows, subject, recording)
