@@ -87,7 +87,7 @@ class Capture:
         self.size: int | None = None
         self.compression: str | None = None
         self._octets_read = 0
-        self._plain: int | None = None      # descriptor, unless compressed
+        self._plain: int | None = None  # descriptor, unless compressed
         self._stream_damage: list[Damage] = []
         self._source = self._open()
 
@@ -132,8 +132,8 @@ class Capture:
                     progress(read - told)
                     told = read
             if not self._stream_damage or reader.format is None:
-                reader.finish()     # else the place of the damage is told already
-            yield   # what the end of the capture completes
+                reader.finish()  # else the place of the damage is told already
+            yield  # what the end of the capture completes
         finally:
             self._source.close()
         if reader.format in {None, "unknown"}:

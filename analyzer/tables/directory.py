@@ -6,8 +6,6 @@ import os
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from analyzer.errors import TablesError
 from analyzer.tables.captures import from_json, to_json
 from analyzer.tables.schema import SCHEMA_VERSION, TABLES, arrow_schema
@@ -17,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
     from typing import Self
+
+    import pyarrow as pa
 
     from analyzer.tables.captures import CaptureSummary
 
@@ -50,6 +50,8 @@ def table_path(directory: Path, table: str) -> Path | None:
 
 def read_schema(path: Path) -> pa.Schema:
     """Read the schema of one table's file."""
+    import pyarrow as pa
+
     try:
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq
@@ -171,6 +173,8 @@ class DirectoryWriter:
         metadata : mapping of bytes to bytes
             Goes into the schema.
         """
+        import pyarrow as pa
+
         path = self.directory / f".{table}{self._ending}.partial"
         schema = arrow_schema(table).with_metadata(dict(metadata))
         with pa.OSFile(os.fsencode(path), "wb") as file:
@@ -186,6 +190,8 @@ class DirectoryWriter:
         self._partial[table] = path
 
     def _open(self, file: pa.NativeFile, schema: pa.Schema) -> Any:
+        import pyarrow as pa
+
         if self._parquet:
             import pyarrow.parquet as pq
 
