@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from analyzer.tables import Tables
 
 _TOP = 10
-_NEEDED_LATER = ("pyarrow", "pyarrow.compute", "analyzer.cli.flow_table")
+_NEEDED_LATER = (
+    "pyarrow",
+    "concurrent.futures.thread",
+    "ctypes",
+    "pyarrow.compute",
+    "analyzer.cli.flow_table",
+)
 
 
 @click.command()
