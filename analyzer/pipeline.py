@@ -9,8 +9,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 import analyzer
 from analyzer.capture import CHUNK_SIZE, STANDARD_INPUT, Capture, check_readable
 from analyzer.capture.observation import point_name, split_name
@@ -51,6 +49,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     import polars as pl
+    import pyarrow as pa
 
     from analyzer.cluster import Cluster
     from analyzer.decode import Decoder
@@ -175,6 +174,8 @@ def build_tables(
     QueryError
         If the condition does not fit the flows' columns.
     """
+    import pyarrow as pa
+
     condition = _Condition(filter)
     with _Run(
         _paths(paths),
@@ -263,6 +264,8 @@ def write_tables(
             for _ in run.read():
                 pass
         else:
+            import pyarrow as pa
+
             run.want_packets()
             with (
                 pa.OSFile(os.fsencode(scratch), "wb") as file,
@@ -277,6 +280,8 @@ def write_tables(
         for name, table in _correlated(lazy(writer.partial("flows")), cluster):
             writer.write(name, table.to_batches(), metadata)
         if scratch is not None:
+            import pyarrow as pa
+
             with pa.memory_map(os.fsencode(scratch)) as mapped:
                 stored = pa.ipc.open_file(mapped)
                 writer.write(
@@ -309,6 +314,8 @@ def limit_threads(number: int) -> None:
     number : int
         At least 1. Decoding takes one thread, whatever the number.
     """
+    import pyarrow as pa
+
     # polars reads it when it is imported.
     os.environ["POLARS_MAX_THREADS"] = str(number)
     pa.set_cpu_count(number)
