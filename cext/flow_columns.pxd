@@ -21,6 +21,7 @@ from cext.community_id cimport (
 )
 from cext.frame cimport NO_TIME
 from cext.record cimport (
+    MARK_ACKED_ISN,
     MARK_COUNTERS,
     MARK_SYN_OPTIONS,
     MARK_VLAN,
@@ -189,10 +190,12 @@ cdef inline void write_row(
     cdef int r = 1 - o
     cdef bint tcp = head.protocol == PROTOCOL_TCP
     cdef bint counted = (head.marks & MARK_COUNTERS) != 0
-    cdef bint ports = has_ports(head.protocol) and (
+    # Later fragments whose first one was not seen have neither ports nor a type.
+    cdef bint known = (
         head.ports[0] != 0 or head.ports[1] != 0 or not counted or tail.fragments == 0
     )
-    cdef bint icmp = is_icmp(head)
+    cdef bint ports = has_ports(head.protocol) and known
+    cdef bint icmp = is_icmp(head) and known
     cdef bint icmp_id = icmp and head.ports[0] != ICMP_ERROR_PORTS and (
         icmp_is_query(head.ports[1])
         if head.ip_version == 4
@@ -276,7 +279,9 @@ cdef inline void write_side(
     cdef const ColdSide* cold = &colds.sides[index]
     cdef bint tcp = head.protocol == PROTOCOL_TCP
     cdef bint sent = side.packets != 0
-    cdef bint syn = tcp and head.flags[index] & TCP_SYN
+    cdef bint syn = tcp and (
+        head.flags[index] & TCP_SYN or head.marks & MARK_ACKED_ISN << index
+    )
     cdef bint seq = (head.state & STATE_SEQ << index) != 0
     cdef bint options = (head.marks & MARK_SYN_OPTIONS << index) != 0
     cdef uint32_t scale = cold.syn_options >> 28

@@ -462,7 +462,10 @@ cdef class FlowTable:
         uint16_t* dst_port,
         const Lookup* key,
     ) noexcept nogil:
-        """Remember the ports of a first fragment, or recall them for a later one."""
+        """Remember the ports of a first fragment, or recall them for a later one.
+
+        Those of ICMP are what stands for ports in its key.
+        """
         cdef uint64_t hashed = fold_multiply(
             packet.src.high ^ self.seeds[0], packet.src.low ^ self.seeds[1]
         )
@@ -474,7 +477,7 @@ cdef class FlowTable:
         )
         entry = &self.fragments[hashed & (FRAGMENT_SLOTS - 1)]
         if not packet.has & IS_LATER_FRAGMENT:
-            if packet.has & HAS_PORTS:
+            if packet.has & (HAS_PORTS | HAS_ICMP):
                 entry.datagram = hashed
                 entry.time = packet.time
                 entry.src_port = src_port[0]
@@ -782,6 +785,7 @@ cdef inline bint describe(
     """Find the flow's key, the same for both directions; False if there is none."""
     cdef uint32_t src, dst
     cdef uint16_t src_port = 0, dst_port = 0
+    cdef bint icmp
     if likely_false(packet.ip_version == 0):
         return False
     if likely_true(packet.ip_version == 4):
@@ -802,7 +806,13 @@ cdef inline bint describe(
     if likely_true((packet.has & HAS_PORTS) != 0):
         src_port = packet.src_port
         dst_port = packet.dst_port
+    icmp = (packet.has & HAS_ICMP) != 0
+    if likely_false(icmp):
+        icmp_ports(packet, &src_port, &dst_port)
     if likely_false((packet.has & IS_FRAGMENT) != 0):
+        icmp = (
+            packet.protocol == PROTOCOL_ICMP or packet.protocol == PROTOCOL_ICMP6
+        )
         table.join_fragment(packet, &src_port, &dst_port, key)
     # Numbers of IPv6 addresses need not be in the order of the addresses: all that
     # matters is that both directions agree.
@@ -819,8 +829,10 @@ cdef inline bint describe(
         key.ends[1] = src
         key.ports[0] = dst_port
         key.ports[1] = src_port
-    if likely_false((packet.has & HAS_ICMP) != 0):
-        icmp_ports(packet, key.ports)
+    if likely_false(icmp):
+        # They belong to the packet, not to its ends.
+        key.ports[0] = src_port
+        key.ports[1] = dst_port
     key.hash = hash_of(table, key)
     return True
 
@@ -1136,7 +1148,9 @@ cdef inline void number_ends(FlowTable table, FlowHead* head) noexcept nogil:
         head.ends[1] = table.addresses.intern(0, head.ends[1], 4)
 
 
-cdef inline void icmp_ports(const Packet* packet, uint16_t* ports) noexcept nogil:
+cdef inline void icmp_ports(
+    const Packet* packet, uint16_t* first, uint16_t* second
+) noexcept nogil:
     """Key ICMP by identifier and by a type that question and answer share."""
     cdef int other
     if packet.ip_version == 4:
@@ -1144,11 +1158,11 @@ cdef inline void icmp_ports(const Packet* packet, uint16_t* ports) noexcept nogi
     else:
         other = icmp6_counterpart(packet.icmp_type)
     if other < 0:
-        ports[0] = ICMP_ERROR_PORTS
-        ports[1] = <uint16_t>(packet.icmp_type << 8 | packet.icmp_code)
+        first[0] = ICMP_ERROR_PORTS
+        second[0] = <uint16_t>(packet.icmp_type << 8 | packet.icmp_code)
     else:
-        ports[0] = packet.icmp_id if packet.has & HAS_ICMP_ID else 0
-        ports[1] = <uint16_t>min(other, packet.icmp_type)
+        first[0] = packet.icmp_id if packet.has & HAS_ICMP_ID else 0
+        second[0] = <uint16_t>min(other, packet.icmp_type)
 
 
 cdef inline void follow_cut_sequence(

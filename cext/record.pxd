@@ -19,6 +19,7 @@ cdef enum:
     SAMPLE_BITS = 3             # of the number of samples of side 0, then of side 1
     SAMPLE_SHIFT = 7
     SAMPLE_MASK = 0x7
+    MARK_ACKED_ISN = 1 << 13    # side 0's SYN is known from the SYN-ACK; side 1: next
 
 # FlowHead.state
 cdef enum:

@@ -8,6 +8,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from cext.cursor cimport likely_false, likely_true
 from cext.packet cimport (
     HAS_ACK,
     HAS_FLAGS,
@@ -23,6 +24,7 @@ from cext.packet cimport (
 from cext.record cimport (
     ENDPOINT_BITS,
     ENDPOINT_MASK,
+    MARK_ACKED_ISN,
     MARK_GAP,
     MARK_SYN_OPTIONS,
     STATE_ORIGINATOR_1,
@@ -154,6 +156,15 @@ cdef inline void follow_handshake(
                 mine.digest |= <uint64_t>packet.window << 32
             if packet.has & HAS_MSS:
                 mine.digest |= <uint64_t>packet.mss << 48
+        if likely_true(flags & TCP_ACK == 0):
+            return
+        # It acknowledges the SYN alone (RFC 9293 section 3.5), also one that was not
+        # seen here: on `lo`, both directions of a translated connection are apart.
+        if likely_false(not head.state & STATE_SEQ << (1 - side)):
+            head.state |= STATE_SEQ << (1 - side)
+            head.marks |= MARK_ACKED_ISN << (1 - side)
+            cold.sides[1 - side].seq_start = packet.ack - 1
+            flow.sides[1 - side].seq_end = packet.ack
     elif (
         head.state & STATE_SYN_TIME
         and side == originator_of(head)

@@ -15,8 +15,10 @@ _FORMATS = {".pcap", ".pcapng", ".cap", ".dmp", ".ntar"}
 # Interfaces that Linux nodes have: NICs, and what container networks add.
 _INTERFACE = re.compile(
     r"""
-    (?P<node>.+?)\.(?P<interface>
-        any | lo | tunl\d+ | docker\d+ | cni\d+ | br-\w+ | nodelocaldns | kube-ipvs\d+
+    (?P<node>[^+]+?)\.(?P<interface>
+        # A capture of several has a name such as node.eth0+vxlan.calico.
+        [\w.@+-]*\+[\w.@+-]*
+      | any | lo | tunl\d+ | docker\d+ | cni\d+ | br-\w+ | nodelocaldns | kube-ipvs\d+
       | (?:vxlan|vxlan-v6|wireguard|wireguard-v6)\.calico | flannel[.-]\S+
       | (?:eth|en[ospxb]|em|bond|team|ib|wlan|wl|p\d+p|cali|veth|lxc|cilium_|tap|vlan
           |vxlan|wg|br|vmbr|ovs|genev_sys_|antrea-|weave)[\w@-]*(?:\.\d{1,4})?

@@ -57,7 +57,7 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
     )
     seen = details(oriented(grouped.sightings, servers), numbered)
     is_several = pl.col("group").is_duplicated()
-    ordered = in_path_order(seen.filter(is_several))
+    ordered = in_path_order(seen.filter(is_several), samples(numbered))
     connections = chains(ordered, seen.filter(~is_several))
     connections = with_conntrack(connections, roles, cluster)
     connections = connections_table(connections, numbered, roles, known)

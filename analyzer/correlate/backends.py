@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from analyzer.correlate.naming import ip_and_port
 from analyzer.correlate.services import Services
 
 _PORT = ("service_namespace", "service_name", "service_port_name")
@@ -115,19 +116,15 @@ def with_backends(
         .filter(~pl.col("is_local") | (pl.col("backend_node") == pl.col("entry_node")))
         .sort("group", "backend_ip", "backend_port")
     )
-    is_v6 = pl.col("backend_ip").str.contains(":", literal=True)
-    text = (
-        pl.when(is_v6)
-        .then(pl.format("[{}]:{}", "backend_ip", "backend_port"))
-        .otherwise(pl.format("{}:{}", "backend_ip", "backend_port"))
-    )
     found = (
         matches.group_by("group", maintain_order=True)
         .agg(
             pl.len().alias("left"),
             pl.col("is_local").first(),
             pl.col("backend_ip", "backend_port", "backend_pod", "backend_node").first(),
-            text.alias("backend_candidates"),
+            ip_and_port("backend_ip", pl.col("backend_port")).alias(
+                "backend_candidates"
+            ),
         )
         .with_columns(
             pl.when(pl.col("left") == 1).then(name).alias(f"found_{name}")

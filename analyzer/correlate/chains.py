@@ -47,6 +47,7 @@ def chains(ordered: pl.DataFrame, alone: pl.DataFrame) -> pl.DataFrame:
     place = ["group", "leg", "point", "is_tunneled", "tunnel_ends"]
     several = several.with_columns(
         _score=pl.struct(
+            (pl.col("copies") == 0).alias("is_single"),
             payload.alias("payload"),
             pl.col("tcp_state").is_not_null().alias("state"),
             packets.alias("packets"),

@@ -84,7 +84,11 @@ def connections_table(
             client_pod=pl.when(is_pod).then("client_pod"),
             client_namespace=pl.when(is_pod).then("client_namespace"),
             client_node="client_node",
-            is_hairpin=pl.col("client_ip").eq_missing(pl.col("backend_ip")),
+            # A node that calls itself needs no hairpin.
+            is_hairpin=(pl.col("client_ip") == pl.col("backend_ip")).fill_null(
+                value=False
+            )
+            & ~pl.col("client_role").is_in(["node", "tunnel"]).fill_null(value=False),
             start_time="start_time",
             end_time=pl.col("start_time")
             + (pl.col("end") - pl.col("start")).cast(pl.Duration("ns")),
@@ -139,8 +143,10 @@ def _entry_node(roles: pl.DataFrame) -> pl.Expr:
             "client_node"
         ),
         pl.when(is_direct_to_node).then("destination_node"),
-        pl.when(pl.col("is_tunneled")).then(outer),
-        seen_at,
+        pl.when("is_tunneled")
+        .then(outer)
+        .when("is_destination_known")
+        .then(seen_at),
     )
 
 

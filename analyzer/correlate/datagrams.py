@@ -17,7 +17,7 @@ _SECOND = 1_000_000_000
 #: streams), see nf_conntrack_udp_timeout.
 _PAUSE = 60 * _SECOND
 #: A datagram crosses the cluster within this time, after clocks were corrected.
-_CROSSING = _SECOND // 5
+_CROSSING = _SECOND // 50
 #: Before and after one NAT, and after a second one.
 _MOST_LEGS = 3
 
@@ -50,6 +50,10 @@ def exchanges(seen: pl.DataFrame) -> pl.DataFrame:
         .group_by("group", maintain_order=True)
         .agg(
             pl.col("protocol", "client").first(),
+            pl.when(pl.col("protocol").cast(pl.String).is_in(["icmp", "icmp6"]))
+            .then(pl.col("server") // 65536)
+            .first()
+            .alias("echo_server"),
             pl.col("client_digest", "server_digest").drop_nulls().first(),
             pl.col("start").min(),
             pl.col("end").max(),
@@ -59,12 +63,19 @@ def exchanges(seen: pl.DataFrame) -> pl.DataFrame:
         .collect()
     )
     joined = runs
-    for keys in (
-        ("protocol", "client", "client_digest"),
-        ("protocol", "client_digest", "server_digest", *_SIZES),
-        ("protocol", "client", *_SIZES),
+    for keys, certain in (
+        # DNAT alone leaves the client as it is.
+        (("protocol", "client", "client_digest"), ["client_digest"]),
+        # An echo is never sent elsewhere, but its identifier may change.
+        (("echo_server", "client_digest", *_SIZES), ["echo_server", "client_digest"]),
+        (
+            ("protocol", "client_digest", "server_digest", *_SIZES),
+            ["client_digest", "server_digest"],
+        ),
+        # A snapshot length may have cut the digests, not the same way everywhere.
+        (("protocol", "client", *_SIZES), ["client"]),
     ):
-        chains = _chains(legs, keys)
+        chains = _chains(legs, keys, certain)
         legs = legs.join(chains, on="flow", how="anti")
         joined = (
             joined.lazy()
@@ -75,12 +86,16 @@ def exchanges(seen: pl.DataFrame) -> pl.DataFrame:
     return joined
 
 
-def _chains(legs: pl.DataFrame, keys: tuple[str, ...]) -> pl.DataFrame:
-    """Chain legs that agree in `keys` and in time, if nothing else could be meant."""
-    name = keys[1]
+def _chains(
+    legs: pl.DataFrame, keys: tuple[str, ...], certain: list[str]
+) -> pl.DataFrame:
+    """Chain legs that agree in `keys` and in time, if nothing else could be meant.
+
+    Those of the keys that must be `certain` are known for all of them.
+    """
     agreeing = (
         legs.lazy()
-        .filter(pl.col(name).is_not_null())
+        .drop_nulls(certain)
         .with_columns(_key=pl.struct(keys).hash())
         .filter(pl.col("_key").is_duplicated())
     )

@@ -62,13 +62,15 @@ def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([sure, turned])
 
 
-def in_path_order(seen: pl.DataFrame) -> pl.DataFrame:
+def in_path_order(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.DataFrame:
     """Sort sightings of several by group, and each group's along the client's path.
 
     Parameters
     ----------
     seen : pl.DataFrame
-        Sightings with ``group``, ``client_ttl`` and ``server_ttl``.
+        Sightings with details.
+    samples : pl.LazyFrame
+        Ids and times of each flow's sampled packets.
 
     Returns
     -------
@@ -83,38 +85,43 @@ def in_path_order(seen: pl.DataFrame) -> pl.DataFrame:
     was seen of replies alone is the client's side.
     """
     tuple_ = ["group", "ends"]
-    host = [*tuple_, "host"]
-    ttl = pl.col("client_ttl").max().over(tuple_).cast(pl.Int16).fill_null(256)
-    reply_ttl = pl.col("server_ttl").min().over(tuple_).cast(pl.Int16).fill_null(256)
-    first = pl.col("start").fill_null(0).min()
-    inside = pl.col("client_ttl").cast(pl.Int16).fill_null(ttl)
+    ttl = pl.col("client_ttl").cast(pl.Int16)
+    most = ttl.max().over(tuple_).fill_null(256)
+    reply = pl.col("server_ttl").cast(pl.Int16).min().over(tuple_).fill_null(256)
+    level = [*tuple_, "_inside"]
+    first = pl.col("_passed").min()
+    # At the same moment one packet is seen as it came, in its tunnel, and without:
+    # taking it out does not stamp it anew. Putting it in does.
+    is_sender = (pl.col("_host_passed") == first.over(level)) & (
+        pl.col("host").n_unique().over(level) > 1
+    )
+    moment = [*level, "host", "_passed"]
+    frame = pl.when(pl.col("capture").n_unique().over(moment) == 1).then("first_frame")
     return (
-        seen.lazy()
+        _with_passing(seen, samples)
         .with_columns(
-            _ttl=-ttl,
-            _reply_ttl=reply_ttl,
-            _tuple_start=first.over(tuple_),
-            _inside=-inside,
+            _ttl=-most,
+            _reply_ttl=reply,
+            _inside=-ttl.fill_null(most),
+            _tuple_passed=first.over(tuple_),
         )
+        .with_columns(_host_passed=first.over([*level, "host"]))
         .with_columns(
-            _host_start=pl.col("start").fill_null(0).min().over([*host, "_inside"]),
-        )
-        .with_columns(
-            _is_sender=pl.col("_host_start")
-            == pl.col("_host_start").min().over([*tuple_, "_inside"])
+            _is_second=pl.col("is_tunneled") == is_sender,
+            _frame=frame.fill_null(0),
         )
         .sort(
             "group",
             "_ttl",
             "_reply_ttl",
-            "_tuple_start",
+            "_tuple_passed",
             "ends",
             "_inside",
-            "_host_start",
+            "_host_passed",
             "host",
-            "start",
-            # Sent, a packet is plain first and in a tunnel then; received, reversed.
-            pl.col("is_tunneled") == pl.col("_is_sender"),
+            "_passed",
+            "_frame",
+            "_is_second",
             "flow",
         )
         .with_columns(
@@ -128,4 +135,45 @@ def in_path_order(seen: pl.DataFrame) -> pl.DataFrame:
         )
         .drop("^_.*$")
         .collect()
+    )
+
+
+def _with_passing(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
+    """Add when the same packet of the client passed each sighting: ``_passed`` (ns).
+
+    It is the first packet, unless a connection was open before some capture began;
+    then, of the sampled packets, the one that most sightings have.
+    """
+    passed = seen.lazy().with_columns(_passed=pl.col("start").fill_null(0))
+    first_number = pl.when("flips").then("responder_seq_start").otherwise(
+        "originator_seq_start"
+    )
+    late = (
+        seen.lazy()
+        .filter(first_number.drop_nulls().n_unique().over("group") > 1)
+        .select("group")
+        .unique()
+        .join(seen.lazy(), on="group")
+        .join(samples, on="flow")
+        .select(
+            "group",
+            "flow",
+            id=pl.when("flips")
+            .then("responder_packet_ids")
+            .otherwise("originator_packet_ids"),
+            time=pl.when("flips")
+            .then("responder_packet_times")
+            .otherwise("originator_packet_times"),
+            _shift=pl.col("shift"),
+        )
+        .explode("id", "time")
+        .drop_nulls()
+        .with_columns(_sightings=pl.len().over("group", "id"))
+        .sort("group", "_sightings", "id", descending=[False, True, False])
+        .filter(pl.col("id") == pl.col("id").first().over("group"))
+        .select("flow", _then=pl.col("time").to_physical() - pl.col("_shift"))
+        .unique("flow", keep="first", maintain_order=True)
+    )
+    return passed.join(late, on="flow", how="left").with_columns(
+        _passed=pl.coalesce("_then", "_passed")
     )

@@ -12,9 +12,9 @@ import polars as pl
 from analyzer.correlate.addresses import INITIAL_TTLS
 from analyzer.correlate.services import Services
 
+#: Devices that packets pass before they are encapsulated, or after.
+_OVERLAY = r"/(vxlan|flannel|geneve|genev_sys|tunl|wireguard|wg)[^/]*$"
 _SERVICE = ("service_namespace", "service_name", "service_port_name")
-#: Candidates that are listed; more of them tell nothing.
-_MOST_CANDIDATES = 32
 
 
 def with_destinations(
@@ -52,10 +52,19 @@ def with_destinations(
     has_front = pl.col("fronts") > 0
     client_role = pl.col("client_role").fill_null("external")
     role = pl.col("destination_role").fill_null("external")
+    # On an overlay device, and where it is not known who the nodes are, a host's own
+    # call looks like a pod's.
+    is_overlay = pl.col("points").list.first().cast(pl.String).str.contains(_OVERLAY)
+    are_hosts_known = bool((roles["role"] == "tunnel").any())
     is_unforwarded = (
         pl.col("client_ttl").is_in(INITIAL_TTLS)
         & ~pl.col("is_tunneled")
-        & ~client_role.is_in(["node", "tunnel"])
+        & (
+            (client_role == "pod")
+            | (
+                (client_role == "external") & ~is_overlay & pl.lit(are_hosts_known)
+            )
+        )
     ).fill_null(value=False)
     selecting = pl.col("selecting")
     nobody_rewrites_to_it = pl.lit(known.are_known) & (selecting == 0) & (
@@ -96,6 +105,7 @@ def with_destinations(
     # By its tunnel address, but forwarded: the node has masqueraded somebody's call.
     is_masqueraded = (
         (client_role == "tunnel")
+        & (pl.col("is_tunneled") | is_overlay)
         & ~pl.col("client_ttl").is_in(INITIAL_TTLS)
         & ~rewritten
         & ~has_front
@@ -128,9 +138,29 @@ def with_destinations(
             direct | role.is_in(["pod", "node"])
         )),
         candidates=pl.when(evidence == "ambiguous").then(
-            pl.when(has_front).then("front_services").otherwise("selecting_services")
+            pl.when(has_front)
+            .then("front_services")
+            .when(is_masqueraded)
+            .then("selecting_services")
+            # It may as well have been called by its own address.
+            .otherwise(
+                pl.concat_list(
+                    ip_and_port("backend_ip", pl.col("backend") % 65536),
+                    "selecting_services",
+                )
+            )
         ),
     ).drop("front_kind", "front_services", "^selecting.*$")
+
+
+def ip_and_port(ip: str, port: pl.Expr) -> pl.Expr:
+    """Write an address and a port as one text, RFC 3986 brackets around IPv6."""
+    is_v6 = pl.col(ip).str.contains(":", literal=True)
+    return (
+        pl.when(is_v6)
+        .then(pl.format("[{}]:{}", ip, port))
+        .otherwise(pl.format("{}:{}", ip, port))
+    )
 
 
 def _with_roles(connections: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:

@@ -163,25 +163,47 @@ def details(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
     more = flows.select(
         "flow",
         "flow_id",
+        "capture",
+        "first_frame",
         *(name for name in columns if not name.endswith("tcp_flags")),
         "point",
         "tcp_state",
+        "copies",
         "handshake_rtt",
         "requests",
         "icmp_errors",
         pl.min_horizontal(
             _code("outer_originator_ip"), _code("outer_responder_ip")
         ).alias("tunnel_ends"),
+        shift=pl.col("start_time").to_physical(),
         retransmits=pl.col("originator_retransmits") + pl.col("responder_retransmits"),
     )
     is_answered = (pl.col("protocol") != "tcp") & (pl.col("server_packets") > 0) | (
         pl.col("server_tcp_flags") & 0x12 == 0x12
     ) | (pl.col("server_payload_bytes") > 0)
+    # Where copies of other interfaces cannot be told apart, each way has its share.
+    frames = pl.col("client_packets") + pl.col("server_packets")
+    once = [
+        f"{side}_{name}"
+        for side in ("client", "server")
+        for name in ("packets", "bytes", "payload_bytes")
+    ]
     return (
         seen.lazy()
         .join(more, on="flow", maintain_order="left")
         .with_columns(**both_ways)
-        .with_columns(is_answered=is_answered.fill_null(value=False))
+        .with_columns(
+            pl.when(pl.col("copies") > 0)
+            .then((pl.col(name) * (frames - pl.col("copies")) / frames).round())
+            .otherwise(name)
+            .cast(pl.UInt64)
+            .alias(name)
+            for name in once
+        )
+        .with_columns(
+            is_answered=is_answered.fill_null(value=False),
+            shift=pl.col("shift") - pl.col("start"),
+        )
         .drop(columns)
         .collect()
     )

@@ -87,7 +87,7 @@ FLOWS: tuple[Column, ...] = (
     Column("tcp_state", "name", "Zeek's conn_state: S0 S1 SF REJ S2 S3 RSTO RSTR ..."),
     Column("originator_tcp_flags", "u8", "OR of the originator's TCP flags"),
     Column("responder_tcp_flags", "u8", "OR of the responder's TCP flags"),
-    Column("originator_isn", "u32", "sequence number of the SYN"),
+    Column("originator_isn", "u32", "sequence number of the SYN, seen or acknowledged"),
     Column("responder_isn", "u32", "sequence number of the SYN-ACK"),
     Column("handshake_rtt", "duration", "SYN to the ACK that ends the handshake"),
     Column("originator_retransmits", "u64", "segments whose octets passed here before"),

@@ -63,7 +63,8 @@ def test_the_receiver_of_a_first_syn_ack_is_the_originator():
     c = Conversation()
     flow = flow_of(c.handshake()[1:])
     assert (flow["originator_ip"], flow["originator_packets"]) == (CLIENT, 1)
-    assert (flow["originator_isn"], flow["responder_isn"]) == (None, 900_000)
+    # What the SYN-ACK acknowledges is the number of the SYN that was not seen.
+    assert (flow["originator_isn"], flow["responder_isn"]) == (1_000, 900_000)
 
 
 @pytest.mark.parametrize("change", ["sport", "dport", "src", "dst"])
