@@ -45,6 +45,10 @@ def _check(connections: pl.DataFrame, busy: Busy) -> None:
     assert stated.equals(busy.connections.select(STATED))
 
 
+def _size(busy: Busy) -> dict[str, int]:
+    return {"flows": busy.flows.height, "connections": busy.load.connections}
+
+
 @pytest.mark.parametrize("state", ["with", "without"])
 def bench_busy_service(benchmark: Any, busy: Busy, state: str) -> None:
     """Correlate flows of every device, with or without cluster state."""
@@ -53,7 +57,14 @@ def bench_busy_service(benchmark: Any, busy: Busy, state: str) -> None:
         _connections, args=(busy.flows, cluster), rounds=3, warmup_rounds=1
     )
     _check(connections, busy)
-    benchmark.extra_info |= {
-        "flows": busy.flows.height,
-        "connections": busy.load.connections,
-    }
+    benchmark.extra_info |= _size(busy)
+
+
+def bench_busy_service_at_nics(benchmark: Any, busy: Busy) -> None:
+    """Correlate flows of NICs: bare before translation, in the tunnel after it."""
+    seen = busy.at_nics()
+    connections = benchmark.pedantic(
+        _connections, args=(seen.flows, None), rounds=3, warmup_rounds=1
+    )
+    _check(connections, seen)
+    benchmark.extra_info |= _size(seen)

@@ -75,6 +75,25 @@ class Busy:
     connections: pl.DataFrame
     load: Load
 
+    def at_nics(self) -> Busy:
+        """Give what captures at the nodes' NICs alone show.
+
+        A connection to a pod of the entry node is there before translation only: that
+        it has several such pods leaves the backend open.
+        """
+        is_shown = pl.col("point").cast(pl.String).str.ends_with("/ens18")
+        flows = self.flows.filter(is_shown)
+        is_local = pl.col("snat_ip") == self.load.node_address(service.ENTRY)
+        hidden = "backend_ip", "snat_ip", "snat_port"
+        return Busy(
+            flows,
+            self.truth.join(flows.select("flow_id"), on="flow_id"),
+            self.connections.with_columns(
+                pl.when(~is_local).then(pl.col(name)) for name in hidden
+            ),
+            self.load,
+        )
+
 
 def busy_service(load: Load) -> Busy:
     """Make the flows of a busy Service."""

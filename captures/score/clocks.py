@@ -69,7 +69,10 @@ def estimates(clocks: pl.DataFrame, recording: Recording) -> Iterator[Estimate]:
     for row in numbers.iter_rows(named=True):
         if row["host"] == row["reference"]:
             continue
-        host, reference = (recording.clock(row[end]) for end in ("host", "reference"))
+        # A file of several interfaces may lend more to the name than the host.
+        host, reference = (
+            recording.clock(row[end].partition(".")[0]) for end in ("host", "reference")
+        )
         moment = began if row["time"] is None else host.right(row["time"], began)
         yield Estimate(
             row["host"],

@@ -146,6 +146,16 @@ def test_no_two_connections_to_a_backend_have_one_masqueraded_port(busy):
     assert pods["len"].max() == 1
 
 
+def test_nics_show_no_local_backend(busy):
+    seen = busy.at_nics()
+    points = seen.truth.group_by("connection").len(name="points")
+    shown = seen.connections.join(points, on="connection")
+    assert shown.height == COUNT
+    assert set(shown.filter(pl.col("backend_ip").is_null())["points"]) == {1}
+    assert set(shown.drop_nulls("backend_ip")["points"]) == {3}
+    assert shown["client_ip"].null_count() == 0
+
+
 def test_the_cluster_knows_every_address(busy):
     cluster = busy.load.cluster
     assert {cluster.node_of(ip) for ip in busy.connections["backend_ip"]} == {
