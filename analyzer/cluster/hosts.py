@@ -107,8 +107,10 @@ def host_of(
         return max(names, key=len)
     prefix, *rest = path.name.split(".")
     is_whole_file = found.line == 1  # and not a part of somebody's notes.2023.txt
-    is_name = prefix and not _COMMAND.match(prefix)
-    return prefix if is_name and len(rest) > 1 and is_whole_file else None
+    if not prefix or not is_whole_file or not rest[1:] or _COMMAND.match(prefix):
+        return None
+    names = [node.name for node in nodes if node.name.partition(".")[0] == prefix]
+    return names[0] if len(names) == 1 else prefix
 
 
 def tunnel_ends(interfaces: Iterable[Interface]) -> Iterator[Node]:

@@ -62,11 +62,16 @@ def merge(all_found: Sequence[Found]) -> Merged:
     Merged
     """
     told = [(found.structured, node) for found in all_found for node in found.nodes]
-    nodes = each_once(told, lambda node: node.name)
+    nodes = listed = each_once(told, lambda node: node.name)
     interfaces = with_hosts(all_found, nodes)
     told += [(False, node) for node in tunnel_ends(interfaces)]
     nodes = each_once(told, lambda node: node.name)
-    told += [(False, node) for node in hosts_of_rules(all_found, nodes)]
+    names = {node.name for node in listed}
+    told += [
+        (False, node)
+        for node in hosts_of_rules(all_found, nodes)
+        if not names or node.name in names  # else kubectl's list is without it
+    ]
     nodes = each_once(told, lambda node: node.name)
     pods = _on_nodes(
         _merged(

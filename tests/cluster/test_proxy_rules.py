@@ -110,6 +110,15 @@ def test_dumps_of_two_nodes_stay_apart(load: Load) -> None:
     assert cluster.rule_table()["node"].to_list() == ["node-a", None]
 
 
+def test_who_has_rules_is_a_node_unless_kubectl_lists_others(load: Load) -> None:
+    dump = a_dump("10.1.0.1")
+    assert [node.name for node in load(**{"node-a.x.txt": dump}).nodes] == ["node-a"]
+    full_name = a_node("node-a.example.org", "192.0.2.1")
+    cluster = load(full_name, **{"node-a.x.txt": dump, "notes.x.txt": dump})
+    assert [node.name for node in cluster.nodes] == ["node-a.example.org"]
+    assert cluster.rule_table()["node"].to_list() == ["node-a.example.org", "notes"]
+
+
 def test_services_that_had_the_same_node_port_are_both_listed(load: Load) -> None:
     dumps = [
         a_dump("10.1.0.1", name="default/old", ip="10.0.0.1", node_port=30080),
