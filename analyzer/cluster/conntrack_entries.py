@@ -7,6 +7,7 @@ entry is an id and a tuple, from a NEW event to the next one.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ _IPS = ("src_ip", "dst_ip", "reply_src_ip", "reply_dst_ip")
 
 # Time zones differ by quarters of an hour.
 _ZONE_STEP = 15 * 60 * 1_000_000_000  # nanoseconds
+
+# What a list calls the start is cut to the second.
+_START_PRECISION = timedelta(seconds=2)
 
 
 def no_entries() -> pl.DataFrame:
@@ -96,20 +100,11 @@ def _entries_of(lines: pl.DataFrame) -> pl.DataFrame:
             pl.col("time").is_null()
             | pl.struct("key", "time", "event").is_first_distinct()
         )
-        .with_columns(generation=is_new.fill_null(value=False).cum_sum().over("key"))
-    )
-    latest = events.group_by("key").agg(pl.col("generation").max())
-    # A list tells of the last one that had the tuple; without events, what began at
-    # another time is another one.
-    listed = (
-        lines.filter(pl.col("event").is_null())
-        .join(latest, on="key", how="left")
         .with_columns(
-            generation=pl.col("generation").fill_null(
-                pl.col("start").rank("dense").over("key").fill_null(0)
-            )
+            generation=is_new.cast(pl.Int64).cum_sum().over("key"),
         )
     )
+    listed = _with_generations(lines.filter(pl.col("event").is_null()), events)
     return (
         pl.concat([events, listed.select(events.columns)])
         .group_by(key, "generation")
@@ -126,6 +121,41 @@ def _entries_of(lines: pl.DataFrame) -> pl.DataFrame:
             start_time=pl.coalesce("new", "start", "time"),
             end_time=pl.coalesce("end", "stop"),
         )
+    )
+
+
+def _with_generations(listed: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Find the entry that each line of a list is about.
+
+    It is the last one that had the id and tuple, or that which began when the line
+    says. Lines whose entry is in no event are told apart by their start.
+    """
+    import polars as pl
+
+    is_new = pl.col("event") == "NEW"
+    spans = events.group_by("key", "generation").agg(
+        new=pl.col("time").filter(is_new).min(), first=pl.col("time").min()
+    )
+    began_then = (
+        pl.when(pl.any_horizontal(pl.col("start", "first").is_null()))
+        .then(pl.col("generation") == pl.col("generation").max().over("key"))
+        .when(pl.col("new").is_null())
+        .then(pl.col("start") <= pl.col("first"))
+        .otherwise((pl.col("new") - pl.col("start")).abs() <= _START_PRECISION)
+    )
+    listed = listed.with_row_index("line")
+    found = (
+        listed.select("line", "key", "start")
+        .join(spans, on="key")
+        .filter(began_then)
+        .group_by("line")
+        .agg(pl.col("generation").max())
+    )
+    of_its_own = -pl.col("start").rank("dense").over("key").cast(pl.Int64)
+    return (
+        listed.join(found, on="line", how="left", maintain_order="left")
+        .with_columns(pl.col("generation").fill_null(of_its_own).fill_null(0))
+        .drop("line")
     )
 
 

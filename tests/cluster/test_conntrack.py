@@ -185,6 +185,23 @@ def test_a_list_without_ids_is_about_the_last_entry(load: Load) -> None:
     ]
 
 
+def test_a_list_that_tells_starts_is_about_that_entry(load: Load) -> None:
+    text = events((10, "NEW"), (13, "DESTROY"), (20, "NEW"), id=None)
+    starts = [f"Thu Jan  1 00:00:{second} 1970" for second in (10, 20, 40)]
+    lists = [
+        f"tcp      6 100 ESTABLISHED {TUPLE} {REPLY} [ASSURED] [start={start}] use=1\n"
+        for start in starts
+    ]
+    rows = entries(load("".join([text, *lists])))
+    assert [(row["start_time"].second, row["is_replied"]) for row in rows] == [
+        (10, True),
+        (20, True),
+        (40, True),
+    ]
+    rows = entries(load("".join([text, lists[1]])))
+    assert [row["is_replied"] for row in rows] == [True, True], "DESTROY has no mark"
+
+
 def test_lists_of_different_times_tell_connections_apart(load: Load) -> None:
     lists = [
         f"tcp      6 100 ESTABLISHED {TUPLE} {REPLY} [ASSURED] "
