@@ -1,4 +1,4 @@
-"""Whose interfaces they are, and what they tell of a node."""
+"""Which host it is that a part is about, and what it tells of a node."""
 
 from __future__ import annotations
 

@@ -98,7 +98,9 @@ def merge(all_found: Sequence[Found]) -> Merged:
     )
     rules = with_services(rules, services, nodes)
     told_by_rules = Found("", 0, "rules")
-    told_by_rules.endpoints, told_by_rules.complete = endpoints_of(rules)
+    told_by_rules.endpoints, told_by_rules.complete = endpoints_of(
+        rules, {node.name for node in nodes}
+    )
     endpoints, complete = endpoints_of_all(
         [*all_found, told_by_rules], services, pods, nodes
     )

@@ -342,6 +342,17 @@ def test_rules_alone_say_what_kubectl_says(name: str, pattern: str) -> None:
 OBJECTS = ("services", "endpointslices")
 
 
+def test_node_ports_answer_at_the_addresses_of_interfaces() -> None:
+    directory = RECORDINGS / "mixed" / "cluster"
+    cluster = Cluster.load(
+        directory / f"k8s-worker01.{name}"
+        for name in ("iptables-save.txt", "ip-addr.json")
+    )
+    ((service, kind),) = cluster.services_at("192.168.2.31", 30881, "tcp")
+    assert (service.name, kind) == ("local-nginx-ds", "NodePort")
+    assert cluster.services_at("192.168.2.32", 30881, "tcp") == ()
+
+
 def test_rules_beside_kubectl_change_nothing() -> None:
     directory = RECORDINGS / "mixed" / "cluster"
     objects = [directory / f"{kind}.json" for kind in (*OBJECTS, "nodes", "pods")]
