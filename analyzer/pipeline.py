@@ -9,8 +9,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 import analyzer
 from analyzer.capture import CHUNK_SIZE, STANDARD_INPUT, Capture, check_readable
 from analyzer.capture.observation import point_name, split_name
@@ -24,7 +22,7 @@ from analyzer.decode import (
 )
 from analyzer.errors import AnalyzerError, QueryError
 from analyzer.flows import FlowBuilder, FlowNames, scan_frames
-from analyzer.tables import Tables
+from analyzer.tables import Tables, lazy
 from analyzer.tables.batch import (
     index_array,
     plain_schema,
@@ -51,6 +49,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     import polars as pl
+    import pyarrow as pa
 
     from analyzer.cluster import Cluster
     from analyzer.decode import Decoder
@@ -164,7 +163,8 @@ def build_tables(
     Returns
     -------
     Tables
-        With ``flows`` and, if asked for, ``packets``.
+        With ``flows``, ``connections``, ``hops``, ``clocks`` and, if asked for,
+        ``packets``.
 
     Raises
     ------
@@ -174,6 +174,8 @@ def build_tables(
     QueryError
         If the condition does not fit the flows' columns.
     """
+    import pyarrow as pa
+
     condition = _Condition(filter)
     with _Run(
         _paths(paths),
@@ -188,12 +190,13 @@ def build_tables(
             run.want_packets()
         packet_batches = list(run.read())
         metadata = run.metadata()
-        tables: dict[str, pa.Table | Path] = {
-            "flows": pa.Table.from_batches(
-                [condition.keep(batch) for batch in run.flow_batches(reuse=False)],
-                arrow_schema("flows"),
-            ).replace_schema_metadata(metadata)
-        }
+        flows = pa.Table.from_batches(
+            [condition.keep(batch) for batch in run.flow_batches(reuse=False)],
+            arrow_schema("flows"),
+        ).replace_schema_metadata(metadata)
+        tables: dict[str, pa.Table | Path] = {"flows": flows}
+        for name, table in _correlated(lazy(flows), cluster):
+            tables[name] = table.replace_schema_metadata(metadata)
         if packets:
             tables["packets"] = pa.Table.from_batches(
                 [run.finish_packets(batch) for batch in packet_batches],
@@ -261,6 +264,8 @@ def write_tables(
             for _ in run.read():
                 pass
         else:
+            import pyarrow as pa
+
             run.want_packets()
             with (
                 pa.OSFile(os.fsencode(scratch), "wb") as file,
@@ -272,7 +277,11 @@ def write_tables(
         writer.write(
             "flows", map(condition.keep, run.flow_batches(reuse=True)), metadata
         )
+        for name, table in _correlated(lazy(writer.partial("flows")), cluster):
+            writer.write(name, table.to_batches(), metadata)
         if scratch is not None:
+            import pyarrow as pa
+
             with pa.memory_map(os.fsencode(scratch)) as mapped:
                 stored = pa.ipc.open_file(mapped)
                 writer.write(
@@ -283,8 +292,18 @@ def write_tables(
                     ),
                     metadata,
                 )
-    names = ("flows", "packets") if packets else ("flows",)
-    return Tables({name: writer.path(name) for name in names}, run.summaries)
+    return Tables({name: writer.path(name) for name in writer.written}, run.summaries)
+
+
+def _correlated(
+    flows: pl.LazyFrame, cluster: Cluster | None
+) -> Iterator[tuple[str, pa.Table]]:
+    """Make the tables of connections from that of flows."""
+    from analyzer.correlate import correlate
+    from analyzer.tables.convert import to_arrow
+
+    for name, frame in correlate(flows, cluster)._asdict().items():
+        yield name, to_arrow(frame, name)
 
 
 def limit_threads(number: int) -> None:
@@ -295,6 +314,8 @@ def limit_threads(number: int) -> None:
     number : int
         At least 1. Decoding takes one thread, whatever the number.
     """
+    import pyarrow as pa
+
     # polars reads it when it is imported.
     os.environ["POLARS_MAX_THREADS"] = str(number)
     pa.set_cpu_count(number)

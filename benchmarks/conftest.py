@@ -9,11 +9,14 @@ import pytest
 
 from benchmarks import inputs
 from benchmarks.quantity import quantity
+from benchmarks.service.flows import busy_service
+from benchmarks.service.load import Load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.inputs import Capture
+    from benchmarks.service.flows import Busy
 
 RATES = pytest.StashKey[dict[str, float]]()
 
@@ -26,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=quantity,
         default=1_000_000,
         help="frames in each capture, such as 100k or 10M (default: 1M)",
+    )
+    group.addoption(
+        "--connections",
+        type=quantity,
+        default=100_000,
+        help="to one Service, five flows each, such as 10k or 1M (default: 100k)",
     )
     group.addoption(
         "--data",
@@ -88,6 +97,13 @@ def gzip_capture(cluster_capture: Capture) -> Capture:
 def zstd_capture(cluster_capture: Capture) -> Capture:
     """Give the usual mix compressed with zstd."""
     return inputs.compress(cluster_capture, ".zst")
+
+
+@pytest.fixture(scope="session", params=["random", "rfc6528"])
+def busy(request: pytest.FixtureRequest) -> Busy:
+    """Give the flows of many connections to one Service, at every point."""
+    connections = request.config.getoption("--connections")
+    return busy_service(Load(connections, isn=request.param))
 
 
 @pytest.fixture(autouse=True)

@@ -677,6 +677,11 @@ cdef class FlowTable:
         """Protocol numbers of the rows that have their addresses numbered, sorted."""
         return [number for number in range(256) if self.seen_protocols[number]]
 
+    @property
+    def written_out(self):
+        """No row is left for `write`."""
+        return self.written == self.used
+
     def write(
         self,
         Columns columns,
@@ -697,7 +702,7 @@ cdef class FlowTable:
         Returns
         -------
         int
-            Rows written, 0 when none is left.
+            Rows written.
         """
         cdef uint32_t count = min(
             self.used - self.written, <uint32_t>columns.rows

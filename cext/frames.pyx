@@ -1,13 +1,16 @@
 """Capture blocks to frames: pcap and pcapng, from a bounded buffer.
 
-The caller fills the buffer (`space`, `filled`), compiled code takes frames from it
-(`next`); a block that is not complete yet stays for the next filling.
+The caller fills the buffer, with octets (`space`, `filled`) or from a file (`fill`);
+compiled code takes frames from it (`next`), and goes on reading the file without the
+interpreter (`refill`). A block that is not complete yet stays for the next filling.
 
 Specifications: draft-ietf-opsawg-pcap, draft-ietf-opsawg-pcapng.
 """
 
 cimport cython
 
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
+from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memmove
@@ -22,6 +25,9 @@ from cext.cursor cimport (
     multiply_shift,
 )
 from cext.frame cimport NO_TIME, Frame
+
+cdef extern from "<unistd.h>" nogil:
+    ssize_t read(int descriptor, void* buffer, size_t octets)
 
 cdef enum:
     FORMAT_UNREAD = 0
@@ -104,6 +110,13 @@ cdef class FrameReader:
 
     def space(self, size_t wanted):
         """Give a writable view of up to `wanted` octets behind the unconsumed ones."""
+        if not self.make_room():
+            raise MemoryError
+        wanted = min(wanted, self.capacity - self.end)
+        return <uint8_t[:wanted]>(self.buffer + self.end)
+
+    cdef bint make_room(self) noexcept nogil:
+        """Move what is left to the front; let the current block fit in behind it."""
         cdef size_t left = self.end - self.start
         cdef size_t capacity
         cdef uint8_t* larger
@@ -114,16 +127,64 @@ cdef class FrameReader:
         if capacity > self.capacity:
             larger = <uint8_t*>realloc(self.buffer, capacity)
             if larger == NULL:
-                raise MemoryError
+                self.out_of_memory = True
+                return False
             self.buffer, self.capacity = larger, capacity
-        wanted = min(wanted, self.capacity - self.end)
-        return <uint8_t[:wanted]>(self.buffer + self.end)
+        return True
 
     def filled(self, size_t octets):
         """Say how many octets were written into the view that `space` gave."""
         if octets > self.capacity - self.end:
             raise ValueError("more octets than there was space for")
         self.end += octets
+
+    def fill(self, int descriptor, size_t piece, size_t most):
+        """Read from a file, now and whenever the buffer has been used up.
+
+        Parameters
+        ----------
+        descriptor : int
+            The open file.
+        piece : int
+            Octets to read at a time.
+        most : int
+            Octets after which the interpreter is to be asked again.
+
+        Returns
+        -------
+        int
+            Octets that were read now, 0 at the end of the file.
+        """
+        cdef Py_ssize_t count
+        self.descriptor, self.piece, self.left = descriptor, piece, most
+        while True:
+            with nogil:
+                count = self.refill()
+            if count >= 0:
+                return count
+            if self.out_of_memory:
+                raise MemoryError
+            if errno != EINTR:
+                PyErr_SetFromErrno(OSError)
+            PyErr_CheckSignals()
+
+    cdef Py_ssize_t refill(self) noexcept nogil:
+        """Read the next piece; 0 at the end or when it is the interpreter's turn."""
+        cdef size_t wanted
+        cdef Py_ssize_t count
+        if self.left == 0 or self.stopped or self.file_format == FORMAT_UNKNOWN:
+            return 0
+        if not self.make_room():
+            return -1
+        wanted = min(self.piece, self.capacity - self.end)
+        count = read(self.descriptor, self.buffer + self.end, wanted)
+        if count < 0:
+            return -1
+        self.end += count
+        self.taken += count
+        # After less than was asked for, the next read may wait: signals come first.
+        self.left = self.left - count if count == wanted < self.left else 0
+        return count
 
     def finish(self):
         """Say that the capture has ended; a block that is not complete is damage."""
@@ -138,6 +199,11 @@ cdef class FrameReader:
     def offset(self):
         """Octets of the capture that were taken from the buffer."""
         return self.consumed
+
+    @property
+    def octets_read(self):
+        """Octets that were read from a file."""
+        return self.taken
 
     @property
     def cut_in_header(self):

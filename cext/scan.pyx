@@ -7,6 +7,9 @@ from analyzer._cext.packets cimport PacketRows
 from cext.frame cimport FRAME_BATCH, Frame
 from cext.packet cimport Packet
 
+cdef enum:
+    MOST_ENDED = 1 << 14    # rows of ended flows after which they are to be taken
+
 
 def scan(
     FrameReader reader not None,
@@ -14,7 +17,7 @@ def scan(
     FlowTable flows,
     PacketRows rows,
 ):
-    """Decode the frames that the reader's buffer holds.
+    """Decode the frames that the reader's buffer holds, and those of its next fillings.
 
     Parameters
     ----------
@@ -30,8 +33,8 @@ def scan(
     Returns
     -------
     bool
-        True when the buffer is used up; False when the rows are full and must be
-        taken first.
+        True when the buffer is used up and it is the interpreter's turn to fill it;
+        False when the rows are full and must be taken first.
     """
     cdef Frame frames[FRAME_BATCH]
     cdef Packet batches[2][FRAME_BATCH]     # the flow table is one batch behind
@@ -42,19 +45,25 @@ def scan(
     with nogil:
         while True:
             if rows is not None and rows.full(FRAME_BATCH):
+                if flows is not None:
+                    flows.flush()
                 used_up = False
                 break
             count = reader.next(frames, FRAME_BATCH)
             if count == 0:
-                break
+                if flows is not None:
+                    flows.flush()       # what waits may point into the buffer
+                    if flows.ended_count >= MOST_ENDED:
+                        break
+                if reader.refill() <= 0:
+                    break
+                continue
             decoder.decode(frames, packets, count)
             if rows is not None:
                 rows.add(packets, count)
             if flows is not None:
                 flows.add(packets, count)
                 packets, other = other, packets
-        if flows is not None:
-            flows.flush()
     if (
         reader.out_of_memory
         or decoder.out_of_memory

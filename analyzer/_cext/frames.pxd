@@ -19,6 +19,10 @@ cdef class FrameReader:
     cdef size_t start           # first octet not yet consumed
     cdef size_t end             # one past the last octet read
     cdef size_t needed          # octets that the current block asks for
+    cdef int descriptor         # of the file that `fill` reads
+    cdef size_t piece           # octets to read at a time
+    cdef size_t left            # octets to read before the interpreter's turn
+    cdef uint64_t taken         # octets read from the file
     cdef uint64_t skip          # octets of a long block still to pass over
     cdef uint64_t consumed      # octets of the capture before `start`
     cdef int file_format
@@ -37,6 +41,8 @@ cdef class FrameReader:
     cdef list details           # per interface: name, received, dropped
     cdef list damage_list
 
+    cdef bint make_room(self) noexcept nogil
+    cdef Py_ssize_t refill(self) noexcept nogil
     cdef int next(self, Frame* frames, int room) noexcept nogil
     cdef int next_pcap(self, Frame* frames, int room) noexcept nogil
     cdef int next_pcapng(self, Frame* frames, int room) noexcept nogil

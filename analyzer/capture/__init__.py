@@ -35,6 +35,10 @@ __all__ = [
 #: Octets read at a time: what the second-level cache holds beside the flow table.
 CHUNK_SIZE = 256 * 1024
 
+#: Octets of a plain file to decode before the interpreter has its turn: for signals,
+#: the progress bar, and other threads.
+_TURN = 64 << 20
+
 STANDARD_INPUT = "-"
 
 
@@ -83,6 +87,7 @@ class Capture:
         self.size: int | None = None
         self.compression: str | None = None
         self._octets_read = 0
+        self._plain: int | None = None  # descriptor, unless compressed
         self._stream_damage: list[Damage] = []
         self._source = self._open()
 
@@ -116,17 +121,16 @@ class Capture:
         try:
             while not reader.done:
                 try:
-                    count = self._source.readinto(reader.space(chunk_size))
+                    if not self._fill(chunk_size):
+                        break
                 except DamagedStreamError as error:
                     self._note_stream_damage(error)
                     break
-                if not count:
-                    break
-                reader.filled(count)
                 yield
                 if progress is not None:
-                    progress(self._octets_read - told)
-                    told = self._octets_read
+                    read = self._octets_read + reader.octets_read
+                    progress(read - told)
+                    told = read
             if not self._stream_damage or reader.format is None:
                 reader.finish()  # else the place of the damage is told already
             yield  # what the end of the capture completes
@@ -169,11 +173,21 @@ class Capture:
         except CaptureError:
             source.close()
             raise
-        peeked = PeekedSource(self._first, source)
         self.compression = compression_of(self._first)
         if self.compression is None:
-            return peeked
-        return decompressed(peeked, self.compression)
+            self._plain = file.fileno()
+            self.reader.space(len(self._first))[:] = self._first
+            self.reader.filled(len(self._first))
+            return source
+        return decompressed(PeekedSource(self._first, source), self.compression)
+
+    def _fill(self, chunk_size: int) -> int | None:
+        """Put octets into the reader's buffer; how many, 0 at the end."""
+        if self._plain is not None:
+            return self.reader.fill(self._plain, chunk_size, _TURN)
+        count = self._source.readinto(self.reader.space(chunk_size))
+        self.reader.filled(count or 0)
+        return count
 
     def _read_first(self, source: OctetSource) -> bytes:
         """Read the octets that tell the compression."""

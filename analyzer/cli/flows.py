@@ -13,6 +13,7 @@ from analyzer.cli.captures import tables_directory
 from analyzer.cli.format import printable
 from analyzer.cli.options import capture_options, cluster_option, duration
 from analyzer.cli.output import Output, output_options
+from analyzer.cli.preload import import_meanwhile
 
 if TYPE_CHECKING:
     from analyzer.cli.names import Names
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from analyzer.tables import Tables
 
 _TOP = 10
+_NEEDED_LATER = (
+    "pyarrow",
+    "concurrent.futures.thread",
+    "ctypes",
+    "pyarrow.compute",
+    "analyzer.cli.flow_table",
+)
 
 
 @click.command()
@@ -114,6 +122,8 @@ def flows(
         from analyzer.pipeline import limit_threads
 
         limit_threads(threads)
+    if threads != 1:
+        import_meanwhile(*_NEEDED_LATER)
     directory = directory or tables_directory(captures)
     with progress_bar("reading") as progress:
         tables = write_tables(

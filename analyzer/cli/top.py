@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from analyzer.tables.batch import index_array, text_array
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +77,7 @@ def top_flows(path: Path, number: int) -> TopFlows:
     """
     import pyarrow.compute as pc
 
-    flows = _read(path).unify_dictionaries()
+    flows = _read(path)
     points = _counts(flows["point"])
     retransmits = pc.add(
         flows["originator_retransmits"], flows["responder_retransmits"]
@@ -94,13 +97,11 @@ def _largest(flows: pa.Table, number: int, points: int) -> list[dict[str, Any]]:
     """Take the largest flow of each of the largest conversations."""
     import pyarrow.compute as pc
 
-    order = [("wire_bytes", "descending"), ("flow_id", "ascending")]
     # Each point may see a conversation twice: with and without its tunnel.
     enough = number * 2 * points
     while True:
-        largest = flows.take(pc.select_k_unstable(flows, enough, order))
         rows: dict[object, dict[str, Any]] = {}
-        for row in _in_nanoseconds(largest).to_pylist():
+        for row in _largest_rows(flows, enough):
             row["points"] = [row["point"]]
             rows.setdefault(_conversation(row, points), row)
         if len(rows) >= number or enough >= len(flows):
@@ -108,14 +109,43 @@ def _largest(flows: pa.Table, number: int, points: int) -> list[dict[str, Any]]:
         enough *= 8
     rows = dict(islice(rows.items(), number))
     if points > 1:
-        ids = largest["community_id"].combine_chunks()
-        others = flows.filter(pc.is_in(flows["community_id"], ids))
+        ids = text_array(row["community_id"] or "" for row in rows.values())
         columns = ["flow_id", "community_id", "originator_isn", "point"]
-        for other in others.select(columns).to_pylist():
-            row = rows.get(_conversation(other, points))
-            if row is not None and other["point"] not in row["points"]:
-                row["points"].append(other["point"])
+        seen = flows.select(columns)
+        others = seen.filter(pc.is_in(seen["community_id"], ids))
+        for other in others.to_pylist():
+            found = rows.get(_conversation(other, points))
+            if found is not None and other["point"] not in found["points"]:
+                found["points"].append(other["point"])
     return list(rows.values())
+
+
+def _largest_rows(flows: pa.Table, number: int) -> list[dict[str, Any]]:
+    """Take the largest rows, batch by batch: only of those are all columns read."""
+    import pyarrow.compute as pc
+
+    order = [("wire_bytes", "descending"), ("flow_id", "ascending")]
+    batches = flows.to_batches()
+    found: list[tuple[int, int, int, int]] = []
+    for index, batch in enumerate(batches):
+        keys = batch.select(["wire_bytes", "flow_id"])
+        places = pc.select_k_unstable(keys, number, order)
+        columns = [*keys.take(places).columns, places]
+        found.extend(
+            (-wire_bytes, flow_id, index, place)
+            for wire_bytes, flow_id, place in zip(
+                *(column.to_pylist() for column in columns), strict=True
+            )
+        )
+    places_by_batch: dict[int, list[int]] = {}
+    for _, _, index, place in heapq.nsmallest(number, found):
+        places_by_batch.setdefault(index, []).append(place)
+    rows: list[dict[str, Any]] = []
+    for index, chosen in places_by_batch.items():
+        largest = batches[index].take(index_array(chosen))
+        rows.extend(_in_nanoseconds(largest).to_pylist())
+    rows.sort(key=lambda row: (-row["wire_bytes"], row["flow_id"]))
+    return rows
 
 
 def _conversation(row: dict[str, Any], points: int) -> object:
@@ -125,7 +155,7 @@ def _conversation(row: dict[str, Any], points: int) -> object:
     return row["community_id"], row["originator_isn"]
 
 
-def _in_nanoseconds(flows: pa.Table) -> pa.Table:
+def _in_nanoseconds(flows: pa.RecordBatch) -> pa.RecordBatch:
     """Write times as numbers: nanoseconds do not fit into Python's own times."""
     import pyarrow as pa
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from analyzer._cext.addresses import AddressTable
 from analyzer._cext.columns import Columns
 from analyzer._cext.decode import Decoder
@@ -21,6 +19,8 @@ from analyzer.tables.schema import STOP_REASONS, TUNNELS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    import pyarrow as pa
 
     from analyzer.tables.captures import CaptureSummary
 
@@ -95,6 +95,8 @@ def describe_frames(decoder: Decoder, summary: CaptureSummary) -> None:
 
 def address_texts(addresses: AddressTable) -> pa.Array:
     """Give the addresses of a run as text, in order of their numbers."""
+    import pyarrow as pa
+
     offsets, data = addresses.texts()
     return pa.Array.from_buffers(
         pa.utf8(),

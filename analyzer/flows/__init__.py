@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import cycle, repeat
 from typing import TYPE_CHECKING
 
 from analyzer._cext.columns import Columns
@@ -127,32 +128,33 @@ class FlowBuilder:
         names : FlowNames
             What the codes in the records stand for.
         reuse : bool
-            Fill the same buffers for every batch: the one before is lost then.
+            Fill the same buffers again and again: the last batch but one is lost.
         """
         schema = plain_schema("flows")
-        buffers, columns = self._allocate()
+        # Two of them: one is written while the next is filled.
+        fresh: Iterator[tuple[BatchBuffers, Columns]] = (
+            cycle([_allocate(), _allocate()])
+            if reuse
+            else (_allocate() for _ in repeat(None))
+        )
+        codes = names.captures, names.points, names.protocols
         self._spool.seek(0)
         while piece := self._spool.read(BATCH_ROWS * FlowTable.record_size):
-            count = self.table.write_taken(
-                piece, columns, names.captures, names.points, names.protocols
-            )
+            buffers, columns = next(fresh)
+            count = self.table.write_taken(piece, columns, *codes)
             yield buffers.batch(count, schema)
-            if not reuse:
-                buffers, columns = self._allocate()
-        while count := self.table.write(
-            columns, names.captures, names.points, names.protocols
-        ):
+        while not self.table.written_out:
+            buffers, columns = next(fresh)
+            count = self.table.write(columns, *codes)
             yield buffers.batch(count, schema)
-            if not reuse:
-                buffers, columns = self._allocate()
 
     def close(self) -> None:
         """Let go of the flows that were put aside."""
         self._spool.close()
 
-    @staticmethod
-    def _allocate() -> tuple[BatchBuffers, Columns]:
-        buffers = BatchBuffers("flows")
-        return buffers, Columns(
-            buffers.rows, buffers.data, buffers.validity, buffers.offsets
-        )
+
+def _allocate() -> tuple[BatchBuffers, Columns]:
+    buffers = BatchBuffers("flows")
+    return buffers, Columns(
+        buffers.rows, buffers.data, buffers.validity, buffers.offsets
+    )

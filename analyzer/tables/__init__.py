@@ -45,6 +45,21 @@ class Tables:
         return self.scan("flows")
 
     @property
+    def connections(self) -> pl.LazyFrame:
+        """One row per connection, however many points saw it."""
+        return self.scan("connections")
+
+    @property
+    def hops(self) -> pl.LazyFrame:
+        """One row per connection, direction and pair of successive points."""
+        return self.scan("hops")
+
+    @property
+    def clocks(self) -> pl.LazyFrame:
+        """One row per capture host: its clock against the reference's."""
+        return self.scan("clocks")
+
+    @property
     def packets(self) -> pl.LazyFrame:
         """One row per captured frame; only there if it was asked for."""
         return self.scan("packets")
@@ -57,8 +72,6 @@ class Tables:
         TablesError
             If there is no such table.
         """
-        import polars as pl
-
         source = self._tables.get(table)
         if source is None:
             raise TablesError(
@@ -67,13 +80,7 @@ class Tables:
                 if table == "packets"
                 else None,
             )
-        if not isinstance(source, Path):
-            frame = pl.from_arrow(source)
-            assert isinstance(frame, pl.DataFrame)  # noqa: S101  a table, no column
-            return frame.lazy()
-        if source.suffix == ".parquet":
-            return pl.scan_parquet(source)
-        return pl.scan_ipc(source)
+        return lazy(source)
 
     def arrow(self, table: str) -> pa.Table:
         """Give a table as an Arrow table; one on disk is mapped into memory."""
@@ -118,6 +125,19 @@ class Tables:
             for name in self._tables:
                 table = self.arrow(name).unify_dictionaries()
                 writer.write(name, table.to_batches(), table.schema.metadata or {})
+
+
+def lazy(source: pa.Table | Path) -> pl.LazyFrame:
+    """Give a table, in memory or in a file, as a lazy frame."""
+    import polars as pl
+
+    if not isinstance(source, Path):
+        frame = pl.from_arrow(source)
+        assert isinstance(frame, pl.DataFrame)  # noqa: S101  a table, no column
+        return frame.lazy()
+    if ".parquet" in source.suffixes:
+        return pl.scan_parquet(source)
+    return pl.scan_ipc(source)
 
 
 def open_tables(directory: str | os.PathLike[str]) -> Tables:

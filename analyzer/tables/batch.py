@@ -5,12 +5,12 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from analyzer.tables.schema import TABLES, arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    import pyarrow as pa
 
 #: Rows of a record batch.
 BATCH_ROWS = 65536
@@ -55,6 +55,8 @@ class BatchBuffers:
         rows: int = BATCH_ROWS,
         wanted: Collection[str] | None = None,
     ) -> None:
+        import pyarrow as pa
+
         self.rows = rows
         self._columns = TABLES[table]
         self.data: list[pa.Buffer | None] = []
@@ -90,6 +92,8 @@ class BatchBuffers:
         schema : pa.Schema
             As :func:`plain_schema` gives it: names and addresses are still indices.
         """
+        import pyarrow as pa
+
         arrays = []
         filled = zip(self._columns, self.data, self.validity, self.offsets, strict=True)
         for column, data, validity, offsets in filled:
@@ -117,6 +121,8 @@ def text_array(texts: Iterable[str]) -> pa.Array:
     ``pa.array`` would import pandas where it is installed, which takes longer than
     reading a million packets.
     """
+    import pyarrow as pa
+
     offsets = array("i", [0])
     data = bytearray()
     for text in texts:
@@ -129,12 +135,16 @@ def text_array(texts: Iterable[str]) -> pa.Array:
 
 def index_array(indices: Sequence[int]) -> pa.Array:
     """Give dictionary indices as an Arrow array, for the same reason."""
+    import pyarrow as pa
+
     values = array("i", indices)
     return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(values)])
 
 
 def plain_schema(table: str, wanted: Collection[str] | None = None) -> pa.Schema:
     """Give a table's schema with int32 indices in place of dictionaries."""
+    import pyarrow as pa
+
     fields = []
     for field in arrow_schema(table):
         if wanted is not None and field.name not in wanted:
@@ -160,6 +170,8 @@ def with_dictionaries(
     dictionaries : mapping of str to pa.Array
         One per dictionary-encoded column that the batch has.
     """
+    import pyarrow as pa
+
     arrays = []
     for name, values in zip(batch.schema.names, batch.columns, strict=True):
         if name in dictionaries:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
 
 from analyzer.errors import TablesError
 from analyzer.tables.captures import from_json, to_json
 from analyzer.tables.schema import SCHEMA_VERSION, TABLES, arrow_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
     from types import TracebackType
     from typing import Self
 
+    import pyarrow as pa
+
     from analyzer.tables.captures import CaptureSummary
 
 ENDINGS = (".arrow", ".parquet")
+_SYNC_WRITE = 2  # SYNC_FILE_RANGE_WRITE of linux/fs.h
 _TOOL = b"k8s-capture-analyzer"
 
 
@@ -50,6 +52,8 @@ def table_path(directory: Path, table: str) -> Path | None:
 
 def read_schema(path: Path) -> pa.Schema:
     """Read the schema of one table's file."""
+    import pyarrow as pa
+
     try:
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq
@@ -154,6 +158,15 @@ class DirectoryWriter:
         """Give the place of a table."""
         return self.directory / f"{table}{self._ending}"
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The tables written so far."""
+        return tuple(self._partial)
+
+    def partial(self, table: str) -> Path:
+        """Give the file of a table that was written and is not in its place yet."""
+        return self._partial[table]
+
     def write(
         self,
         table: str,
@@ -167,16 +180,17 @@ class DirectoryWriter:
         table : str
             Name of the table.
         batches : iterable of pa.RecordBatch
-            With the table's schema; taken one at a time.
+            With the table's schema; the one before is written while one is taken.
         metadata : mapping of bytes to bytes
             Goes into the schema.
         """
+        import pyarrow as pa
+
         path = self.directory / f".{table}{self._ending}.partial"
         schema = arrow_schema(table).with_metadata(dict(metadata))
         with pa.OSFile(os.fsencode(path), "wb") as file:
             with self._open(file, schema) as writer:
-                for batch in batches:
-                    writer.write_batch(batch)
+                _write_behind(writer, batches, file.fileno())
             file.flush()
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -186,6 +200,8 @@ class DirectoryWriter:
         self._partial[table] = path
 
     def _open(self, file: pa.NativeFile, schema: pa.Schema) -> Any:
+        import pyarrow as pa
+
         if self._parquet:
             import pyarrow.parquet as pq
 
@@ -199,3 +215,45 @@ class DirectoryWriter:
             for ending in ENDINGS:
                 if table not in self._partial or ending != self._ending:
                     (self.directory / f"{table}{ending}").unlink(missing_ok=True)
+
+
+def _write_behind(
+    writer: Any, batches: Iterable[pa.RecordBatch], descriptor: int
+) -> None:
+    """Write each batch while the next is made, where two threads are allowed."""
+    import pyarrow as pa
+
+    if pa.cpu_count() == 1:
+        for batch in batches:
+            writer.write_batch(batch)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    start_writeback = _writeback(descriptor)
+
+    def write(batch: pa.RecordBatch) -> None:
+        writer.write_batch(batch)
+        start_writeback()
+
+    with ThreadPoolExecutor(1) as thread:
+        written = None
+        for batch in batches:
+            if written is not None:
+                written.result()
+            written = thread.submit(write, batch)
+        if written is not None:
+            written.result()
+
+
+def _writeback(descriptor: int) -> Callable[[], object]:
+    """Give what lets the kernel start writing to the disk: fsync has less to wait for.
+
+    The module os has no sync_file_range; other systems than Linux have none, either.
+    """
+    import ctypes
+
+    start = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if start is None:
+        return lambda: None
+    to_the_end = ctypes.c_int64(0)
+    return partial(start, descriptor, ctypes.c_int64(0), to_the_end, _SYNC_WRITE)

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Changes whenever a column changes its name, type or meaning.
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
 
 class Column(NamedTuple):
     """One column of a table.
 
-    ``kind`` is ``u8`` to ``u64``, ``bool``, ``time``, ``duration``, ``text`` (utf8),
-    ``address``, ``name`` (dictionary-encoded utf8), ``ids`` (list of u64) or ``times``
-    (list of time).
+    ``kind`` is ``u8`` to ``u64``, ``f64``, ``bool``, ``time``, ``duration``, ``text``
+    (utf8), ``address``, ``name`` (dictionary-encoded utf8), ``ids`` (list of u64),
+    ``times`` (list of time) or ``names`` (list of utf8).
     """
 
     name: str
@@ -126,7 +126,96 @@ FLOWS: tuple[Column, ...] = (
     Column("responder_packet_times", "times", "when each of them was captured"),
 )
 
-TABLES: dict[str, tuple[Column, ...]] = {"flows": FLOWS, "packets": PACKETS}
+CONNECTIONS: tuple[Column, ...] = (
+    Column("connection_id", "u64", "number of the row, from 0, in order of time"),
+    Column("protocol", "name", "tcp, udp, sctp, icmp, icmp6"),
+    Column("client_ip", "address", "who called; the earliest source that is known"),
+    Column("client_port", "u16", "its port (TCP, UDP, SCTP)"),
+    Column("destination_ip", "address", "whom it called, as it sent it; null: unknown"),
+    Column("destination_port", "u16", "the port that it called"),
+    Column(
+        "destination_kind",
+        "name",
+        "ClusterIP, NodePort, LoadBalancer, Pod, Node, External",
+    ),
+    Column("service_namespace", "name", "namespace of the service that it called"),
+    Column("service_name", "name", "name of that service"),
+    Column("service_port_name", "name", "name of the service's port"),
+    Column("entry_node", "name", "node that translated it, else the first on its way"),
+    Column("snat_ip", "address", "source that the backend saw, if it was rewritten"),
+    Column("snat_port", "u16", "port of that source"),
+    Column("backend_ip", "address", "who was meant to answer, after DNAT"),
+    Column("backend_port", "u16", "its port (TCP, UDP, SCTP)"),
+    Column("backend_pod", "name", "name of the pod that has the address"),
+    Column("backend_namespace", "name", "namespace of that pod"),
+    Column("backend_workload", "name", "who made that pod: DaemonSet/nginx-ds"),
+    Column("backend_node", "name", "node that the backend is on"),
+    Column("client_pod", "name", "name of the client's pod"),
+    Column("client_namespace", "name", "namespace of the client's pod"),
+    Column("client_node", "name", "node that the client is on"),
+    Column("is_hairpin", "bool", "the backend is the client"),
+    Column("start_time", "time", "first packet, where its path begins"),
+    Column("end_time", "time", "last packet"),
+    Column("client_packets", "u64", "from the client, where most payload was seen"),
+    Column("backend_packets", "u64", "towards the client, there"),
+    Column("client_bytes", "u64", "innermost IP octets from the client, there"),
+    Column("backend_bytes", "u64", "innermost IP octets towards the client, there"),
+    Column("client_payload_bytes", "u64", "octets above the transport header, there"),
+    Column("backend_payload_bytes", "u64", "the same, towards the client"),
+    Column("requests", "u64", "times that the client spoke (again) with payload"),
+    Column("tcp_state", "name", "Zeek's conn_state: S0 S1 SF REJ S2 S3 RSTO RSTR ..."),
+    Column("handshake_rtt", "duration", "SYN to the ACK that ends the handshake"),
+    Column("retransmits", "u64", "segments whose octets passed before, both ways"),
+    Column(
+        "service_evidence",
+        "name",
+        "how the service is known: observed, conntrack, unique, ambiguous, none",
+    ),
+    Column(
+        "backend_evidence",
+        "name",
+        "how the backend is known: observed, conntrack, eliminated, unique, ambiguous,"
+        " none",
+    ),
+    Column(
+        "candidates",
+        "names",
+        "what fits an ambiguous service (namespace/name), else backend (address:port)",
+    ),
+    Column("flow_ids", "ids", "rows of the flows table, ascending"),
+    Column("points", "names", "observation points in the order of the client's path"),
+)
+
+HOPS: tuple[Column, ...] = (
+    Column("connection_id", "u64", "row of the connections table"),
+    Column("direction", "name", "to_backend or to_client"),
+    Column("hop", "u32", "number of the hop in its direction, from 0"),
+    Column("from_point", "name", "observation point that packets pass first"),
+    Column("to_point", "name", "observation point that they pass next"),
+    Column("segments", "u64", "sampled packets that both saw"),
+    Column("latency_p50", "duration", "median time between the points"),
+    Column("latency_p99", "duration", "99th percentile of it"),
+    Column("clock_bound", "duration", "how far latencies may be off, by the clocks"),
+    Column("lost_segments", "u64", "seen before and not behind, by payload or packets"),
+    Column("capture_loss", "bool", "more was seen behind than before"),
+)
+
+CLOCKS: tuple[Column, ...] = (
+    Column("host", "name", "capture host: what stands before the slash of its points"),
+    Column("reference", "name", "host that it is compared with"),
+    Column("offset", "duration", "its clock minus the reference's, at `time`"),
+    Column("drift_ppm", "f64", "how much faster it runs, in millionths"),
+    Column("bound", "duration", "how far the offset may be off; null: no packet shared"),
+    Column("time", "time", "when the offset holds, by the host's clock"),
+)
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "flows": FLOWS,
+    "packets": PACKETS,
+    "connections": CONNECTIONS,
+    "hops": HOPS,
+    "clocks": CLOCKS,
+}
 
 # Codes that the compiled stages write, and the names they stand for.
 TUNNELS = ("vxlan", "geneve", "gre", "ipip")
@@ -159,6 +248,7 @@ def arrow_type(column: Column) -> pa.DataType:
         "u16": pa.uint16(),
         "u32": pa.uint32(),
         "u64": pa.uint64(),
+        "f64": pa.float64(),
         "bool": pa.bool_(),
         "time": time,
         "duration": pa.duration("ns"),
@@ -167,6 +257,7 @@ def arrow_type(column: Column) -> pa.DataType:
         "name": pa.dictionary(pa.int32(), pa.utf8()),
         "ids": pa.list_(pa.uint64()),
         "times": pa.list_(time),
+        "names": pa.list_(pa.utf8()),
     }
     return types[column.kind]
 

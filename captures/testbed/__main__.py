@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from captures.testbed.kubeproxy import Mode
+    from captures.testbed.scenarios import Scenario
 
 SAMPLES = Path(__file__).resolve().parents[1] / "cluster"
 PROGRAMS = {
@@ -94,6 +95,14 @@ def main() -> int:
         metavar="HOST=SECONDS[:PPM]",
         help="give a host's captures a wrong clock",
     )
+    command.add_argument("--snaplen", type=int, help="octets that captures keep")
+    command.add_argument(
+        "--any",
+        action="append",
+        default=[],
+        metavar="HOST[:LINKTYPE]",
+        help="record `any` on a host, too; LINUX_SLL is the link type without devices",
+    )
     command = commands.add_parser("record", help="record the repository's samples anew")
     command.add_argument(
         "scenarios", nargs="*", metavar="SCENARIO", help="default: all"
@@ -132,8 +141,10 @@ def act(options: argparse.Namespace) -> None:
         print(f"look around: ip netns exec {netns.PREFIX}k8s-master bash")
     elif options.command == "run":
         output = options.output or Path(tempfile.mkdtemp(prefix="testbed-"))
+        hosts = [text.partition(":") for text in options.any]
+        any_on = {host: linktype or None for host, _, linktype in hosts}
         one(
-            options.scenario,
+            scenarios.ALL[options.scenario].captured(options.snaplen, any_on),
             output,
             options.mode,
             keep=options.keep,
@@ -142,11 +153,11 @@ def act(options: argparse.Namespace) -> None:
     else:
         recorded = [s.name for s in scenarios.ALL.values() if s.recorded]
         for name in options.scenarios or recorded:
-            one(name, SAMPLES / name)
+            one(scenarios.ALL[name], SAMPLES / name)
 
 
 def one(
-    name: str,
+    scenario: Scenario,
     output: Path,
     mode: Mode | None = None,
     *,
@@ -158,14 +169,14 @@ def one(
     pairs = [text.partition("=") for text in wrong_clocks]
     parsed = {host: Clock.parse(clock) for host, _, clock in pairs}
     try:
-        record.record(scenarios.ALL[name], output, mode, parsed)
+        record.record(scenario, output, mode, parsed)
     finally:
         if not keep:
             netns.tear_down()
     size = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
     count = len((output / "truth.jsonl").read_text().splitlines())
     print(
-        f"{name}: {count} connections, {size / 1e6:.2f} MB in {output}, "
+        f"{scenario.name}: {count} connections, {size / 1e6:.2f} MB in {output}, "
         f"{time.monotonic() - began:.1f} s",
         flush=True,
     )

@@ -43,6 +43,11 @@ class Clock:
         drifted = (time_ns - since_ns) * self.drift_ppm / 1e6
         return time_ns + round(self.offset_s * NANOSECOND) + round(drifted)
 
+    def right(self, time_ns: int, since_ns: int) -> int:
+        """Return the time at which the clock shows another: undo ``wrong``."""
+        shown = time_ns - since_ns - round(self.offset_s * NANOSECOND)
+        return since_ns + round(shown / (1 + self.drift_ppm / 1e6))
+
 
 def shift(path: Path, clock: Clock, since_s: float) -> None:
     """Rewrite a capture's times as ``clock`` would have written them.

@@ -36,6 +36,8 @@ from captures.testbed.traffic import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from captures.testbed.capture import Variant
     from captures.testbed.kubeproxy import Mode
 
@@ -78,6 +80,29 @@ class Scenario:
     mode: Mode = "iptables"
     offload: bool = True
     recorded: bool = True  # part of the repository's samples
+
+    def captured(
+        self, snaplen: int | None, any_on: Mapping[str, str | None]
+    ) -> Scenario:
+        """Return the same traffic, captured otherwise.
+
+        Parameters
+        ----------
+        snaplen : int, optional
+            Octets of a frame that every capture keeps; by default as it was.
+        any_on : mapping of str to str or None
+            Hosts that record `any`, each with the link type to ask for.
+        """
+        kept = [
+            c for c in self.captures if c.host not in any_on or c.interfaces != (ANY,)
+        ]
+        kept += [
+            Capture(host, (ANY,), linktype=linktype)
+            for host, linktype in any_on.items()
+        ]
+        if snaplen is not None:
+            kept = [replace(capture, snaplen=snaplen) for capture in kept]
+        return replace(self, captures=tuple(kept))
 
 
 def captures(

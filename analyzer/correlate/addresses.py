@@ -1,0 +1,203 @@
+"""Whose the addresses are: from cluster state, and from the packets themselves.
+
+Packets tell this much without any cluster state: what tunnels run between are nodes;
+what sends into a tunnel with a TTL that nobody has lowered is the node itself, by its
+tunnel's address; everything else inside of tunnels is a pod of the node at that end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from analyzer.cluster import Cluster
+
+#: TTLs that hosts send with: what has one of them was not forwarded yet.
+INITIAL_TTLS = (64, 128, 255)
+
+_COLUMNS = ("code", "address", "role", "name", "namespace", "node", "workload")
+
+
+def address_roles(
+    flows: pl.LazyFrame, seen: pl.DataFrame, cluster: Cluster | None
+) -> pl.DataFrame:
+    """Tell whose each address is.
+
+    Parameters
+    ----------
+    flows : pl.LazyFrame
+        The flows table with its row index as ``flow``.
+    seen : pl.DataFrame
+        Sightings.
+    cluster : Cluster, optional
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per address that was seen or that the cluster state has: ``code`` (u32,
+        of the categorical; of addresses that were not seen, a number of its own),
+        ``address`` (str), ``role`` (str: node, tunnel, pod or service), ``name``,
+        ``namespace``, ``node``, ``workload`` (str), ``is_inferred`` (bool). What is not
+        known is null.
+    """
+    named = (
+        pl.DataFrame(schema=dict.fromkeys(_COLUMNS[1:], pl.String))
+        if cluster is None
+        else cluster.address_table().rename({"kind": "role"})
+    )
+    codes = _codes(flows, [named, *_told(cluster)])
+    inferred = _inferred(flows, seen)
+    return (
+        codes.join(named, on="address", how="left", maintain_order="left")
+        .join(inferred, on="code", how="left", maintain_order="left")
+        .with_columns(
+            is_inferred=pl.col("role").is_null()
+            & pl.col("role_inferred").is_not_null()
+        )
+        .with_columns(
+            role=pl.coalesce("role", "role_inferred"),
+            node=pl.when("is_inferred").then("node_inferred").otherwise("node"),
+        )
+        .select(*_COLUMNS, "is_inferred")
+    )
+
+
+def _told(cluster: Cluster | None) -> list[pl.DataFrame]:
+    """List the addresses that cluster state has, wherever it has them."""
+    if cluster is None:
+        return []
+    entries = cluster.conntrack_table()
+    return [
+        table.select(pl.col(name).alias("address"))
+        for table, names in (
+            (cluster.service_table(), ("address",)),
+            (cluster.endpoint_table(), ("backend_ip",)),
+            (entries, ("src_ip", "dst_ip", "reply_src_ip", "reply_dst_ip")),
+        )
+        for name in names
+    ]
+
+
+def _codes(flows: pl.LazyFrame, told: list[pl.DataFrame]) -> pl.DataFrame:
+    """Number all addresses; those that flows have keep the codes that they have there.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per address, sorted: ``address`` (str), ``code`` (u32).
+    """
+    seen = (
+        pl.concat(
+            [
+                flows.select(pl.col(name).drop_nulls().unique().alias("address"))
+                for name in (
+                    "originator_ip",
+                    "responder_ip",
+                    "outer_originator_ip",
+                    "outer_responder_ip",
+                )
+            ]
+        )
+        .unique()
+        .select(pl.col("address").cast(pl.String), code=pl.col("address").to_physical())
+        .sort("address")
+        .collect()
+    )
+    others = (
+        pl.concat([table.select("address") for table in told])
+        .drop_nulls()
+        .unique()
+        .join(seen, on="address", how="anti")
+        .sort("address")
+        .with_row_index("code", offset=(seen["code"].max() or 0) + 1)
+    )
+    return pl.concat([seen, others.select("address", "code")]).sort("address")
+
+
+def _inferred(flows: pl.LazyFrame, seen: pl.DataFrame) -> pl.DataFrame:
+    """Infer roles and nodes of the addresses in and around tunnels."""
+    tunneled = (
+        flows.filter(pl.col("outer_originator_ip").is_not_null())
+        .select(
+            "flow",
+            "point",
+            outer_originator=pl.col("outer_originator_ip").to_physical(),
+            outer_responder=pl.col("outer_responder_ip").to_physical(),
+            originator=pl.col("originator_ip").to_physical(),
+            responder=pl.col("responder_ip").to_physical(),
+            originator_ttl="originator_ttl",
+            responder_ttl="responder_ttl",
+        )
+        .join(seen.lazy().select("flow"), on="flow", how="semi")
+        .collect()
+    )
+    names = _node_names(tunneled)
+    sides = pl.concat(
+        [
+            tunneled.select(
+                code=side,
+                outer=f"outer_{side}",
+                is_own=pl.col(f"{side}_ttl").is_in(INITIAL_TTLS),
+            )
+            for side in ("originator", "responder")
+        ]
+    )
+    inner = (
+        sides.group_by("code")
+        .agg(
+            pl.col("outer").min(),
+            pl.col("outer").max().alias("_last"),
+            pl.col("is_own").any(),
+        )
+        .with_columns(
+            role_inferred=pl.when("is_own").then(pl.lit("tunnel")).otherwise(pl.lit("pod")),
+            outer=pl.when(pl.col("outer") == pl.col("_last")).then("outer"),
+        )
+        .select("code", "role_inferred", "outer")
+    )
+    outer = sides.select(
+        code=pl.col("outer").unique(), role_inferred=pl.lit("node")
+    ).with_columns(outer=pl.col("code"))
+    return (
+        pl.concat([outer, inner.join(outer, on="code", how="anti")])
+        .join(names, on="outer", how="left")
+        .select("code", "role_inferred", pl.col("name").alias("node_inferred"))
+    )
+
+
+def _node_names(tunneled: pl.DataFrame) -> pl.DataFrame:
+    """Name nodes by the host part of the points where all tunnels have one end.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per node whose points are named ``node/interface``: ``outer`` (u32),
+        ``name`` (str).
+    """
+    point = pl.col("point").cast(pl.String)
+    pairs = (
+        tunneled.filter(point.str.contains("/", literal=True))
+        .select(
+            point.str.split("/").list.first().alias("name"),
+            low=pl.min_horizontal("outer_originator", "outer_responder"),
+            high=pl.max_horizontal("outer_originator", "outer_responder"),
+        )
+        .unique()
+    )
+    per_host = pairs.select("name", pl.len().over("name").alias("pairs"), "low", "high")
+    ends = pl.concat(
+        [
+            per_host.select("name", "pairs", outer="low"),
+            per_host.select("name", "pairs", outer="high"),
+        ]
+    )
+    return (
+        ends.group_by("name", "pairs", "outer")
+        .len()
+        .filter(pl.col("len") == pl.col("pairs"))
+        .filter(pl.len().over("name") == 1)
+        .filter(pl.len().over("outer") == 1)
+        .select("outer", "name")
+    )

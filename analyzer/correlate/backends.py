@@ -1,0 +1,171 @@
+"""Who answered where the packets behind DNAT were not seen.
+
+A NIC shows what leaves its node for another one. A connection that was answered, and of
+which nothing left the node that took it in, was answered on that node.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from analyzer.correlate.services import Services
+
+_PORT = ("service_namespace", "service_name", "service_port_name")
+#: Candidates that are listed; more of them tell nothing.
+_MOST_CANDIDATES = 32
+
+
+def watched(flows: pl.LazyFrame, roles: pl.DataFrame) -> pl.DataFrame:
+    """Find the nodes on whose NIC a capture would have shown what leaves them.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per node: ``node`` (str), ``since`` and ``until`` (i64, ns, the time
+        that its captures span).
+
+    Notes
+    -----
+    Only a point that shows tunnels is believed to show all of them: a capture that was
+    filtered for a service's port would make every backend look local.
+    """
+    names = roles.lazy().filter(pl.col("role") == "node").select("code", "node")
+    tunneled = flows.filter(pl.col("outer_originator_ip").is_not_null())
+    ends = pl.concat(
+        [
+            tunneled.select(
+                "point", "flow", end=pl.col(f"outer_{side}_ip").to_physical()
+            )
+            for side in ("originator", "responder")
+        ]
+    )
+    flows_at = pl.col("flow").n_unique()
+    return (
+        ends.group_by("point", "end")
+        .agg(flows_at.alias("ending"))
+        .join(tunneled.group_by("point").agg(flows_at), on="point")
+        .filter(pl.col("ending") == pl.col("flow"))
+        .join(names, left_on="end", right_on="code")
+        # A point with one peer only does not tell which of the two it is at, unless
+        # its name does.
+        .with_columns(
+            is_named=pl.col("point").cast(pl.String).str.starts_with(
+                pl.col("node") + "/"
+            )
+        )
+        .filter((pl.len().over("point") == 1) | pl.col("is_named"))
+        .select("point", "node")
+        .join(
+            flows.group_by("point").agg(
+                since=pl.col("start_time").min().to_physical(),
+                until=pl.col("end_time").max().to_physical(),
+            ),
+            on="point",
+        )
+        .group_by("node")
+        .agg(pl.col("since").min(), pl.col("until").max())
+        .drop_nulls()
+        .collect()
+    )
+
+
+def with_backends(
+    connections: pl.DataFrame, known: Services, watched_nodes: pl.DataFrame
+) -> pl.DataFrame:
+    """Name backends by elimination, and list the candidates where several are left.
+
+    Parameters
+    ----------
+    connections : pl.DataFrame
+        With services, ``entry_node`` and ``is_backend_known``.
+    known : Services
+    watched_nodes : pl.DataFrame
+        See :func:`watched`.
+
+    Returns
+    -------
+    pl.DataFrame
+        The same, with ``backend_ip``, ``backend_port``, ``endpoint_pod``,
+        ``endpoint_node`` and ``backend_evidence``.
+    """
+    endpoints = (
+        known.endpoints.lazy()
+        .filter(pl.col("is_ready") & pl.col("backend_port").is_not_null())
+        .unique([*_PORT, "protocol", "backend_ip", "backend_port"])
+        .sort("backend_ip", "backend_port")
+    )
+    open_ = connections.lazy().filter(
+        ~pl.col("is_backend_known")
+        & pl.col("is_answered")
+        & (pl.col("service_evidence") == "observed")
+    )
+    local = open_.join(
+        watched_nodes.lazy(), left_on="entry_node", right_on="node", how="left"
+    ).select(
+        "group",
+        pl.col("protocol").cast(pl.String),
+        *_PORT,
+        "entry_node",
+        is_local=(
+            (pl.col("since") <= pl.col("started")) & (pl.col("started") <= pl.col("until"))
+        ).fill_null(value=False),
+    )
+    matches = (
+        local.join(endpoints, on=[*_PORT, "protocol"], nulls_equal=True)
+        .filter(~pl.col("is_local") | (pl.col("backend_node") == pl.col("entry_node")))
+        .sort("group", "backend_ip", "backend_port")
+    )
+    is_v6 = pl.col("backend_ip").str.contains(":", literal=True)
+    text = (
+        pl.when(is_v6)
+        .then(pl.format("[{}]:{}", "backend_ip", "backend_port"))
+        .otherwise(pl.format("{}:{}", "backend_ip", "backend_port"))
+    )
+    found = (
+        matches.group_by("group", maintain_order=True)
+        .agg(
+            pl.len().alias("left"),
+            pl.col("is_local").first(),
+            pl.col("backend_ip", "backend_port", "backend_pod", "backend_node").first(),
+            text.alias("backend_candidates"),
+        )
+        .with_columns(
+            pl.when(pl.col("left") == 1).then(name).alias(f"found_{name}")
+            for name in ("backend_ip", "backend_port", "backend_pod", "backend_node")
+        )
+        .select(
+            "group",
+            "is_local",
+            "left",
+            "^found_.*$",
+            backend_candidates=pl.when(
+                (pl.col("left") > 1) & (pl.col("left") <= _MOST_CANDIDATES)
+            ).then("backend_candidates"),
+        )
+        .collect()
+    )
+    is_seen = pl.col("is_backend_known")
+    return (
+        connections.join(found, on="group", how="left", maintain_order="left")
+        .with_columns(
+            backend_ip=pl.when(is_seen).then("backend_ip").otherwise("found_backend_ip"),
+            backend_port=pl.when(is_seen)
+            .then((pl.col("backend") % 65536).cast(pl.UInt16))
+            .otherwise("found_backend_port"),
+            found_backend_pod=pl.when(~is_seen).then("found_backend_pod"),
+            found_backend_node=pl.when(~is_seen).then("found_backend_node"),
+            backend_evidence=pl.when(is_seen & pl.col("backend_told"))
+            .then(pl.lit("conntrack"))
+            .when(is_seen)
+            .then(pl.lit("observed"))
+            .when((pl.col("left") == 1) & pl.col("is_local"))
+            .then(pl.lit("eliminated"))
+            .when(pl.col("left") == 1)
+            .then(pl.lit("unique"))
+            .when(pl.col("left") > 1)
+            .then(pl.lit("ambiguous"))
+            .otherwise(pl.lit("none")),
+            candidates=pl.coalesce("candidates", "backend_candidates"),
+        )
+        .drop("left", "is_local", "backend_candidates")
+    )

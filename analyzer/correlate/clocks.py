@@ -1,0 +1,320 @@
+"""The clocks of capture hosts against each other, from packets that both saw.
+
+A packet from A to B shows ``t_B - t_A = offset + delay`` with a delay above zero, one
+from B to A ``t_B - t_A = offset - delay``. All packets of the one kind bound the offset
+from above, all of the other from below; what lies between is known, and no more
+(V. Paxson, "On calibrating measurements of packet transit times", SIGMETRICS 1998).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from analyzer.correlate.sightings import host_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Connections that are looked at for each pair of hosts.
+_MOST_CONNECTIONS = 2000
+#: Windows of time in each of which the tightest bounds are kept.
+_WINDOWS = 128
+#: Sampled packets have times in whole microseconds.
+RESOLUTION = 1000
+#: Quartz is not worse than this.
+_MOST_DRIFT = 300e-6
+_SECOND = 1_000_000_000
+
+
+class Clock(NamedTuple):
+    """What one host's clock shows, against that of the host ``reference``.
+
+    ``offset`` (ns) is what it showed more at ``at`` (ns), ``drift`` how much faster it
+    runs (seconds per second), ``bound`` (ns) how far the offset may be off.
+    """
+
+    reference: int
+    offset: float = 0
+    drift: float = 0
+    bound: float = 0
+    at: float = 0
+
+    def through(self, other: Clock) -> Clock:
+        """Give the clock against the reference of the clock it was compared with."""
+        return Clock(
+            other.reference,
+            self.offset + other.offset + other.drift * (self.at - other.at),
+            self.drift + other.drift,
+            self.bound + other.bound,
+            self.at,
+        )
+
+
+def clock_table(times: dict[int, Clock]) -> pl.DataFrame:
+    """Tabulate clocks: one row per ``host`` (u32), with the fields of its clock."""
+    return pl.DataFrame(
+        [(host, *clock) for host, clock in times.items()],
+        schema={
+            "host": pl.UInt32,
+            "reference": pl.UInt32,
+            "offset": pl.Float64,
+            "drift": pl.Float64,
+            "bound": pl.Float64,
+            "at": pl.Float64,
+        },
+        orient="row",
+    )
+
+
+def clocks_table(times: dict[int, Clock], flows: pl.LazyFrame) -> pl.DataFrame:
+    """Give the clocks table, see :data:`analyzer.tables.schema.CLOCKS`."""
+    names = (
+        flows.select(name=host_name(pl.col("point").unique()))
+        .unique()
+        .with_columns(host=pl.col("name").to_physical())
+        .collect()
+    )
+    ns = pl.Duration("ns")
+    return (
+        clock_table(times)
+        .join(names, on="host")
+        .join(names, left_on="reference", right_on="host", suffix="_reference")
+        .select(
+            host=pl.col("name").cast(pl.String),
+            reference=pl.col("name_reference").cast(pl.String),
+            offset=pl.col("offset").round().cast(pl.Int64).cast(ns),
+            drift_ppm=pl.col("drift") * 1e6,
+            bound=pl.col("bound").round().cast(pl.Int64).cast(ns),
+            time=pl.when(pl.col("at") > 0)
+            .then(pl.col("at"))
+            .cast(pl.Int64)
+            .cast(pl.Datetime("ns", "UTC")),
+        )
+        .sort("reference", "host")
+    )
+
+
+def clocks(
+    seen: pl.DataFrame, groups: pl.DataFrame, samples: pl.LazyFrame
+) -> dict[int, Clock]:
+    """Compare the clocks of all hosts that saw the same packets.
+
+    Parameters
+    ----------
+    seen : pl.DataFrame
+        Sightings: ``flow``, ``host``.
+    groups : pl.DataFrame
+        ``flow``, ``group``: sightings that are certain to be of one connection.
+    samples : pl.LazyFrame
+        One row per flow: ``flow``, and for both directions the ids of sampled packets
+        (list of u64) and their times (list of time).
+
+    Returns
+    -------
+    dict of int to Clock
+        Each host's clock against that of the reference of its kind: the host, of those
+        that saw packets in common, with the most connections. Hosts that share no
+        packet with another are each their own reference.
+    """
+    hosts = (
+        seen.lazy()
+        .select("flow", "host")
+        .join(groups.lazy(), on="flow", how="left")
+        .group_by("host")
+        .agg(pl.col("group").n_unique())
+        .sort(pl.col("group"), "host", descending=[True, False])
+        .collect()["host"]
+        .to_list()
+    )
+    if len(hosts) < 2:
+        return {host: Clock(host) for host in hosts}
+    edges = _edges(_differences(seen, groups, samples))
+    found: dict[int, Clock] = {}
+    for reference in hosts:
+        if reference in found:
+            continue
+        found[reference] = Clock(reference)
+        # Prim's tree: each host through the pair that knows it best.
+        while near := [
+            (edge.bound + found[a].bound, a, b)
+            for (a, b), edge in edges.items()
+            if a in found and b not in found
+        ]:
+            _, a, b = min(near)
+            found[b] = edges[a, b].through(found[a])
+    return found
+
+
+def _differences(
+    seen: pl.DataFrame, groups: pl.DataFrame, samples: pl.LazyFrame
+) -> pl.DataFrame:
+    """Subtract times of the same packet at two hosts.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per pair of hosts, connection, direction and packet: ``a``, ``b``
+        (hosts), ``time`` (ns), ``is_upper`` (bool), ``difference`` (``b`` minus ``a``).
+    """
+    placed = seen.lazy().select("flow", "host", "flips").join(groups.lazy(), on="flow")
+    pairs = (
+        placed.group_by("group")
+        .agg(pl.col("host").unique().sort())
+        .filter(pl.col("host").list.len() > 1)
+        .with_columns(a=pl.col("host"), b=pl.col("host"))
+        .explode("a")
+        .explode("b")
+        .filter(pl.col("a") < pl.col("b"))
+        .select("group", "a", "b")
+        .sort("a", "b", "group")
+        .with_columns(_number=pl.int_range(pl.len()).over("a", "b"))
+        .with_columns(_step=pl.len().over("a", "b") // _MOST_CONNECTIONS + 1)
+        .filter(pl.col("_number") % pl.col("_step") == 0)
+        .select("group", "a", "b")
+        .collect()
+    )
+    chosen = placed.join(pairs.lazy().select("group").unique(), on="group").join(
+        samples, on="flow"
+    )
+    times = pl.concat(
+        [
+            chosen.select(
+                "group",
+                "host",
+                from_client=pl.lit(side == "originator") != pl.col("flips"),
+                id=f"{side}_packet_ids",
+                time=pl.col(f"{side}_packet_times"),
+            )
+            for side in ("originator", "responder")
+        ]
+    ).explode("id", "time").drop_nulls()
+    at_host = times.group_by("group", "from_client", "id", "host").agg(
+        first=pl.col("time").min().to_physical(), last=pl.col("time").max().to_physical()
+    )
+    keys = ["group", "from_client", "id"]
+    both = (
+        pairs.lazy()
+        .join(at_host, left_on=["group", "a"], right_on=["group", "host"])
+        .join(
+            at_host,
+            left_on=[*keys[:1], "b", *keys[1:]],
+            right_on=["group", "host", "from_client", "id"],
+            suffix="_b",
+        )
+    )
+    middle = (pl.col("first_b") + pl.col("last_b") - pl.col("first") - pl.col("last")) / 2
+    return (
+        both.with_columns(_middle=middle)
+        # In the direction in which `b` comes later by the clocks, it is later: the
+        # other way round the same connection would have a negative round trip.
+        .with_columns(
+            _there=pl.col("_middle").filter("from_client").median().over("group", "a", "b"),
+            _back=pl.col("_middle").filter(~pl.col("from_client")).median().over("group", "a", "b"),
+        )
+        .drop_nulls(["_there", "_back"])
+        .with_columns(
+            is_upper=pl.col("from_client") == (pl.col("_there") > pl.col("_back"))
+        )
+        .select(
+            "a",
+            "b",
+            "is_upper",
+            time=pl.col("first"),
+            difference=pl.when("is_upper")
+            .then(pl.col("first_b") - pl.col("last"))
+            .otherwise(pl.col("last_b") - pl.col("first")),
+        )
+        .collect()
+    )
+
+
+def _edges(differences: pl.DataFrame) -> dict[tuple[int, int], Clock]:
+    """Compare two hosts at a time; each pair both ways."""
+    edges: dict[tuple[int, int], Clock] = {}
+    begin, end = pl.col("time").min().over("a", "b"), pl.col("time").max().over("a", "b")
+    window = ((pl.col("time") - begin) * _WINDOWS // (end - begin + 1)).alias("window")
+    tightness = pl.when("is_upper").then("difference").otherwise(-pl.col("difference"))
+    tightest = (
+        differences.with_columns(window, _tightness=tightness)
+        .sort("a", "b", "is_upper", "window", "_tightness", "time")
+        .unique(["a", "b", "is_upper", "window"], keep="first", maintain_order=True)
+    )
+    for (a, b), of_pair in tightest.group_by("a", "b", maintain_order=True):
+        upper = of_pair.filter("is_upper")
+        lower = of_pair.filter(~pl.col("is_upper"))
+        if upper.height and lower.height:
+            clock = _between(
+                list(upper.select("time", "difference").iter_rows()),
+                list(lower.select("time", "difference").iter_rows()),
+            )
+            edges[a, b] = Clock(a, *clock)
+            edges[b, a] = Clock(b, -clock[0], -clock[1], *clock[2:])
+    return edges
+
+
+def _between(
+    upper: list[tuple[int, int]], lower: list[tuple[int, int]]
+) -> tuple[float, float, float, float]:
+    """Fit the line that keeps the largest distance from all bounds.
+
+    Returns
+    -------
+    tuple of float
+        Offset, drift and bound, and the time in the middle.
+    """
+    times = [time for time, _ in upper + lower]
+    middle = (min(times) + max(times)) / 2
+    span = (max(times) - min(times)) / _SECOND
+
+    def room(drift: float) -> tuple[float, float]:
+        most = min(value - drift * (time - middle) for time, value in upper)
+        least = max(value - drift * (time - middle) for time, value in lower)
+        return least, most
+
+    def margin(drift: float) -> float:
+        least, most = room(drift)
+        return most - least
+
+    # The margin is a concave function of the drift.
+    best = _highest(margin, -_MOST_DRIFT, _MOST_DRIFT)
+    # Drift that the bounds do not need is none.
+    drift = 0.0 if span < 1 or margin(0) > margin(best) / 2 else best
+    least, most = room(drift)
+    offset = (least + most) / 2
+    # Every line between the bounds might be the true one.
+    edges = [
+        room(drift + (edge - drift) * part / 8)
+        for edge in (
+            _crossing(margin, drift, -_MOST_DRIFT),
+            _crossing(margin, drift, _MOST_DRIFT),
+        )
+        for part in range(9)
+    ]
+    bound = max(max(most - offset, offset - least) for least, most in edges)
+    return offset, drift, abs(bound) + RESOLUTION, middle
+
+
+def _highest(function: Callable[[float], float], low: float, high: float) -> float:
+    """Find where a concave function is highest."""
+    for _ in range(60):
+        third = (high - low) / 3
+        if function(low + third) < function(high - third):
+            low += third
+        else:
+            high -= third
+    return (low + high) / 2
+
+
+def _crossing(
+    function: Callable[[float], float], inside: float, outside: float
+) -> float:
+    """Find where a concave function, not below 0 inside, falls below it."""
+    for _ in range(50):
+        middle = (inside + outside) / 2
+        if function(middle) < 0:
+            outside = middle
+        else:
+            inside = middle
+    return inside

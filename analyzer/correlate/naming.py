@@ -1,0 +1,240 @@
+"""From tuples to names: which service, which backend, and how that is known.
+
+A wrong name is worse than none. What was seen on both sides of NAT is certain; for the
+rest it is asked what could have rewritten a tuple, and where the rewritten one would
+have been seen.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from analyzer.correlate.addresses import INITIAL_TTLS
+from analyzer.correlate.services import Services
+
+_SERVICE = ("service_namespace", "service_name", "service_port_name")
+#: Candidates that are listed; more of them tell nothing.
+_MOST_CANDIDATES = 32
+
+
+def with_destinations(
+    connections: pl.DataFrame, roles: pl.DataFrame, known: Services
+) -> pl.DataFrame:
+    """Tell what each connection addressed, and what of it was rewritten.
+
+    Parameters
+    ----------
+    connections : pl.DataFrame
+        With the ends of the first and the last tuple.
+    roles : pl.DataFrame
+        See :func:`analyzer.correlate.addresses.address_roles`.
+    known : Services
+
+    Returns
+    -------
+    pl.DataFrame
+        The same, with the services' names, ``destination_kind``, ``service_evidence``
+        (str), ``is_rewritten``, ``is_destination_known``, ``is_backend_known`` (bool),
+        and ``candidates`` (list of str).
+
+    Notes
+    -----
+    A host's own calls, and what a capture shows of others behind their DNAT, have the
+    backend as destination. They are told from direct calls by the TTL: what has not
+    been forwarded yet and does not come from a node is as its sender made it.
+    """
+    connections = _with_roles(connections, roles)
+    connections = _with_fronts(connections, known)
+    connections = _with_selecting(connections, known)
+    has_cluster = bool((~roles["is_inferred"] & roles["role"].is_not_null()).any())
+    is_echo = pl.col("protocol").cast(pl.String).is_in(["icmp", "icmp6"])
+    rewritten = (pl.col("destination") != pl.col("backend")) & ~is_echo
+    has_front = pl.col("fronts") > 0
+    client_role = pl.col("client_role").fill_null("external")
+    role = pl.col("destination_role").fill_null("external")
+    is_unforwarded = (
+        pl.col("client_ttl").is_in(INITIAL_TTLS)
+        & ~pl.col("is_tunneled")
+        & ~client_role.is_in(["node", "tunnel"])
+    ).fill_null(value=False)
+    selecting = pl.col("selecting")
+    nobody_rewrites_to_it = pl.lit(known.are_known) & (selecting == 0) & (
+        pl.lit(known.are_complete) | (role == "external")
+    )
+    from_outside = (
+        (role == "node")
+        & (client_role == "external")
+        & pl.lit(known.are_known and has_cluster)
+    )
+    direct = (
+        ~rewritten
+        & ~has_front
+        & (is_echo | is_unforwarded | nobody_rewrites_to_it | from_outside)
+    )
+    is_virtual = pl.col("destination").is_in(
+        connections.filter(rewritten)["destination"].unique().implode()
+    )
+    # Without the services of the cluster, what looks direct may be a service's front.
+    may_be_front = pl.lit(not known.are_known) & (role != "pod") & ~is_echo
+    kind = (
+        pl.when(rewritten | has_front)
+        .then(
+            pl.coalesce(
+                "front_kind",
+                pl.when((role == "node") & is_virtual).then(pl.lit("NodePort")),
+            )
+        )
+        .when(direct & may_be_front)
+        .then(pl.when((role == "node") & is_virtual).then(pl.lit("NodePort")))
+        .when(direct & (role == "pod"))
+        .then(pl.lit("Pod"))
+        .when(direct & role.is_in(["node", "tunnel"]))
+        .then(pl.lit("Node"))
+        .when(direct & (role == "external") & pl.lit(has_cluster))
+        .then(pl.lit("External"))
+    )
+    # By its tunnel address, but forwarded: the node has masqueraded somebody's call.
+    is_masqueraded = (
+        (client_role == "tunnel")
+        & ~pl.col("client_ttl").is_in(INITIAL_TTLS)
+        & ~rewritten
+        & ~has_front
+    ).fill_null(value=False)
+    is_unique = is_masqueraded & (selecting == 1) & pl.lit(known.are_complete)
+    evidence = (
+        pl.when(pl.col("service_name").is_not_null())
+        .then(
+            pl.when("destination_told")
+            .then(pl.lit("conntrack"))
+            .otherwise(pl.lit("observed"))
+        )
+        .when(is_unique)
+        .then(pl.lit("unique"))
+        .when(has_front | (~direct & ~rewritten & (selecting > 0)))
+        .then(pl.lit("ambiguous"))
+        .otherwise(pl.lit("none"))
+    )
+    return connections.with_columns(
+        *(
+            pl.when(is_unique).then(f"selecting_{name}").otherwise(name).alias(name)
+            for name in _SERVICE
+        ),
+        destination_kind=kind,
+        service_evidence=evidence,
+        is_rewritten=rewritten,
+        is_destination_known=rewritten | has_front | direct,
+        is_backend_known=rewritten
+        | (~has_front & (role != "service") & ~may_be_front & (
+            direct | role.is_in(["pod", "node"])
+        )),
+        candidates=pl.when(evidence == "ambiguous").then(
+            pl.when(has_front).then("front_services").otherwise("selecting_services")
+        ),
+    ).drop("front_kind", "front_services", "^selecting.*$")
+
+
+def _with_roles(connections: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
+    """Add the role, name, namespace, node and workload of each end."""
+    for end in ("client", "destination", "source", "backend"):
+        columns = {"role": f"{end}_role", "node": f"{end}_node", "address": f"{end}_ip"}
+        if end in ("client", "backend"):
+            columns |= {"name": f"{end}_pod", "namespace": f"{end}_namespace"}
+        if end == "backend":
+            columns |= {"workload": "backend_workload"}
+        code = (pl.col(end) // 65536).cast(pl.UInt32)
+        connections = connections.with_columns(_code=code).join(
+            roles.select(pl.col("code").alias("_code"), *columns).rename(columns),
+            on="_code",
+            how="left",
+            maintain_order="left",
+        )
+    return connections.drop("_code")
+
+
+def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
+    """Add the service that answers at the destination, if only one fits.
+
+    Where services had the same port at different times, the backend that was seen
+    decides between them.
+    """
+    named = known.fronts.with_columns(
+        service=pl.concat_str("service_namespace", "service_name", separator="/")
+    )
+    matches = (
+        connections.lazy()
+        .select("group", pl.col("protocol").cast(pl.String), "destination", "backend")
+        .join(
+            named.lazy(),
+            left_on=["destination", "protocol"],
+            right_on=["end", "protocol"],
+        )
+    )
+    fits = (
+        known.endpoints.lazy()
+        .filter(pl.col("end").is_not_null())
+        .select("end", *_SERVICE[:2], fits=pl.lit(value=True))
+        .unique()
+    )
+    found = (
+        matches.join(
+            fits,
+            left_on=["backend", *_SERVICE[:2]],
+            right_on=["end", *_SERVICE[:2]],
+            how="left",
+        )
+        .with_columns(
+            _several=pl.struct(_SERVICE[:2]).n_unique().over("group") > 1,
+            _fitting=pl.col("fits").any().over("group"),
+        )
+        .filter(~pl.col("_several") | ~pl.col("_fitting") | pl.col("fits"))
+        .sort("group", "service", "kind", nulls_last=True)
+        .group_by("group", maintain_order=True)
+        .agg(
+            pl.col("service").n_unique().cast(pl.UInt32).alias("fronts"),
+            pl.col("kind").first().alias("front_kind"),
+            pl.col("kind").n_unique().alias("_kinds"),
+            pl.col(*_SERVICE).first(),
+            pl.col("service").unique(maintain_order=True).alias("front_services"),
+        )
+        .with_columns(
+            *(
+                pl.when(pl.col("fronts") == 1).then(name).alias(name)
+                for name in _SERVICE
+            ),
+            front_kind=pl.when(pl.col("_kinds") == 1).then("front_kind"),
+        )
+        .drop("_kinds")
+        .collect()
+    )
+    return connections.join(
+        found, on="group", how="left", maintain_order="left"
+    ).with_columns(pl.col("fronts").fill_null(0))
+
+
+def _with_selecting(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
+    """Add which services have the last tuple's server among their endpoints."""
+    by_end = (
+        known.endpoints.filter(pl.col("end").is_not_null())
+        .with_columns(
+            service=pl.concat_str("service_namespace", "service_name", separator="/")
+        )
+        .sort("service", "service_port_name", nulls_last=True)
+        .group_by("end", "protocol", maintain_order=True)
+        .agg(
+            pl.col("service").n_unique().cast(pl.UInt32).alias("selecting"),
+            pl.col("service").unique(maintain_order=True).alias("selecting_services"),
+            *(pl.col(name).first().alias(f"selecting_{name}") for name in _SERVICE),
+        )
+    )
+    return (
+        connections.with_columns(_protocol=pl.col("protocol").cast(pl.String))
+        .join(
+            by_end,
+            left_on=["backend", "_protocol"],
+            right_on=["end", "protocol"],
+            how="left",
+            maintain_order="left",
+        )
+        .drop("_protocol")
+        .with_columns(pl.col("selecting").fill_null(0))
+    )
