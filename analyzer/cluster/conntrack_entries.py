@@ -73,12 +73,16 @@ def entries(told: Iterable[tuple[str | None, pl.DataFrame]]) -> pl.DataFrame:
     by_node: dict[str | None, list[pl.DataFrame]] = {}
     for node, lines in told:
         by_node.setdefault(node, []).append(lines)
+    whole = {node: _with_keys(pl.concat(lines)) for node, lines in by_node.items()}
+    zones = {node: _zone_of(lines) for node, lines in whole.items()}
+    known = set(zones.values()) - {None}
+    usual = known.pop() if len(known) == 1 else None
     empty = no_entries()
     tables = [
-        _entries_of(pl.concat(lines))
+        _entries_of(_in_utc(lines, usual if zones[node] is None else zones[node]))
         .with_columns(pl.lit(node, pl.String).alias("node"))
         .select(empty.columns)
-        for node, lines in by_node.items()
+        for node, lines in whole.items()
     ]
     return pl.concat([empty, *tables]).sort(
         "start_time", "node", *_TUPLE, nulls_last=True
@@ -89,8 +93,6 @@ def _entries_of(lines: pl.DataFrame) -> pl.DataFrame:
     """Bring the lines of one node together."""
     import polars as pl
 
-    key = pl.col("key")
-    lines = _in_utc(_with_keys(lines))
     is_new = pl.col("event") == "NEW"
     events = (
         lines.filter(pl.col("event").is_not_null())
@@ -107,19 +109,18 @@ def _entries_of(lines: pl.DataFrame) -> pl.DataFrame:
     listed = _with_generations(lines.filter(pl.col("event").is_null()), events)
     return (
         pl.concat([events, listed.select(events.columns)])
-        .group_by(key, "generation")
+        .group_by("key", "generation")
         .agg(
             pl.col(*_TUPLE).first(),
             pl.col("time").filter(is_new).min().alias("new"),
-            pl.col("start").min(),
-            pl.col("time").min(),
+            pl.col("start_in_utc", "time").min(),
             pl.col("time").filter(pl.col("event") == "DESTROY").max().alias("end"),
-            pl.col("stop").max(),
+            pl.col("stop_in_utc").max(),
             pl.col("is_replied").any(),
         )
         .with_columns(
-            start_time=pl.coalesce("new", "start", "time"),
-            end_time=pl.coalesce("end", "stop"),
+            start_time=pl.coalesce("new", "start_in_utc", "time"),
+            end_time=pl.coalesce("end", "stop_in_utc"),
         )
     )
 
@@ -137,15 +138,15 @@ def _with_generations(listed: pl.DataFrame, events: pl.DataFrame) -> pl.DataFram
         new=pl.col("time").filter(is_new).min(), first=pl.col("time").min()
     )
     began_then = (
-        pl.when(pl.any_horizontal(pl.col("start", "first").is_null()))
+        pl.when(pl.any_horizontal(pl.col("start_in_utc", "first").is_null()))
         .then(pl.col("generation") == pl.col("generation").max().over("key"))
         .when(pl.col("new").is_null())
-        .then(pl.col("start") <= pl.col("first"))
-        .otherwise((pl.col("new") - pl.col("start")).abs() <= _START_PRECISION)
+        .then(pl.col("start_in_utc") <= pl.col("first"))
+        .otherwise((pl.col("new") - pl.col("start_in_utc")).abs() <= _START_PRECISION)
     )
     listed = listed.with_row_index("line")
     found = (
-        listed.select("line", "key", "start")
+        listed.select("line", "key", "start_in_utc")
         .join(spans, on="key")
         .filter(began_then)
         .group_by("line")
@@ -179,8 +180,12 @@ def _with_keys(lines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _in_utc(lines: pl.DataFrame) -> pl.DataFrame:
-    """Take the node's time zone off, where events tell both times of an entry."""
+def _zone_of(lines: pl.DataFrame) -> int | None:
+    """Tell how far a node's clock is ahead of UTC, in nanoseconds.
+
+    Events and ``-o ktimestamp`` of the same entries tell the time in UTC and in the
+    node's own time zone.
+    """
     import polars as pl
 
     began = lines.group_by("key").agg(
@@ -188,8 +193,15 @@ def _in_utc(lines: pl.DataFrame) -> pl.DataFrame:
     )
     both = (began["start"] - began["time"]).drop_nulls().cast(pl.Int64)
     # A start without its fraction lies up to a second too early.
-    zones = ((both + _ZONE_STEP // 2) // _ZONE_STEP).mode()
-    if not len(zones):
-        return lines
-    shift = pl.duration(nanoseconds=zones.sort()[0] * _ZONE_STEP, time_unit="ns")
-    return lines.with_columns(pl.col("start", "stop") - shift)
+    zones = ((both + _ZONE_STEP // 2) // _ZONE_STEP).mode().sort()
+    return int(zones[0]) * _ZONE_STEP if len(zones) else None
+
+
+def _in_utc(lines: pl.DataFrame, zone: int | None) -> pl.DataFrame:
+    """Add times in UTC; null if the time zone of what was told is not known."""
+    import polars as pl
+
+    shift = pl.lit(zone, pl.Int64).cast(pl.Duration("ns"))
+    return lines.with_columns(
+        start_in_utc=pl.col("start") - shift, stop_in_utc=pl.col("stop") - shift
+    )

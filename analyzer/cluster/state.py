@@ -262,9 +262,9 @@ class Cluster:
 
         Notes
         -----
-        ``start_time`` is that of the first event or what ``-o ktimestamp`` says, which
-        is cut to the second. The latter is local time: it is taken for UTC unless
-        events of the same entries tell the node's time zone.
+        ``start_time`` is that of the first event, else what ``-o ktimestamp`` says,
+        which is cut to the second. The latter is in the node's time zone, which only
+        events tell: without those of any node it is not known, and null.
         """
         from analyzer.cluster.conntrack_entries import no_entries
 
