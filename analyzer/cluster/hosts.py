@@ -113,6 +113,19 @@ def host_of(
     return names[0] if len(names) == 1 else prefix
 
 
+def name_hosts_of_pods(all_found: Iterable[Found], nodes: Iterable[Node]) -> None:
+    """Fill in the host where a command ran in a pod on its network: kube-proxy's."""
+    on_host: dict[str, str] = {}
+    addresses = {ip for node in nodes for ip in node.internal_ips}
+    for found in all_found:
+        for pod in found.pods:
+            if pod.node and (pod.host_network or not addresses.isdisjoint(pod.ips)):
+                on_host[pod.name] = pod.node
+    for found in all_found:
+        if found.pod and found.host is None:
+            found.host = on_host.get(found.pod)
+
+
 def tunnel_ends(interfaces: Iterable[Interface]) -> Iterator[Node]:
     """Describe hosts by their overlay devices: who has one is a node."""
     for interface in interfaces:

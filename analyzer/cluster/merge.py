@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 from analyzer.cluster.combine import each_once
 from analyzer.cluster.endpoints import endpoints_of_all
 from analyzer.cluster.found import UNTOLD, Found
-from analyzer.cluster.hosts import host_of, hosts_of_rules, tunnel_ends, with_hosts
+from analyzer.cluster.hosts import (
+    host_of,
+    hosts_of_rules,
+    name_hosts_of_pods,
+    tunnel_ends,
+    with_hosts,
+)
 from analyzer.cluster.model import (
     PHASES,
     Endpoint,
@@ -63,6 +69,7 @@ def merge(all_found: Sequence[Found]) -> Merged:
     """
     told = [(found.structured, node) for found in all_found for node in found.nodes]
     nodes = listed = each_once(told, lambda node: node.name)
+    name_hosts_of_pods(all_found, nodes)
     interfaces = with_hosts(all_found, nodes)
     told += [(False, node) for node in tunnel_ends(interfaces)]
     nodes = each_once(told, lambda node: node.name)

@@ -97,7 +97,8 @@ class Cluster:
         and address in another file, else to ``default``.
 
         What a node's commands print is the node's that it names itself (``ip addr``,
-        ``nft``), else that of the shell prompt above it, else that of the file's name
+        ``nft``), else that of the shell prompt above it (or of kube-proxy's pod, into
+        which ``kubectl exec`` went), else that of the file's name
         (``NODE.something.txt``) or directory.
         """
         from analyzer.cluster.load import find

@@ -119,6 +119,27 @@ def test_who_has_rules_is_a_node_unless_kubectl_lists_others(load: Load) -> None
     assert cluster.rule_table()["node"].to_list() == ["node-a.example.org", "notes"]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "kubectl exec -it -n kube-system kube-proxy-x -- iptables-save",
+        "microk8s kubectl -n sys exec kube-proxy-x -c kube-proxy -- iptables-save",
+        "kubectl exec pod/kube-proxy-x -- sudo iptables-save -t nat",
+    ],
+)
+def test_kube_proxys_pod_shows_the_rules_of_its_node(load: Load, command: str) -> None:
+    dump = a_dump("10.1.0.1")
+    pods = [
+        a_pod("kube-proxy-x", "192.0.2.1", hostNetwork=True),
+        a_pod("web", "10.1.0.1"),
+    ]
+    session = f"root@node-b:~# {command}\n{dump}"
+    cluster = load(a_list(*pods), session)
+    assert cluster.rule_table()["node"].to_list() == ["node-a"]
+    cluster = load(a_list(*pods), session.replace("kube-proxy-x", "web"))
+    assert cluster.rule_table()["node"].to_list() == [None]
+
+
 def test_services_that_had_the_same_node_port_are_both_listed(load: Load) -> None:
     dumps = [
         a_dump("10.1.0.1", name="default/old", ip="10.0.0.1", node_port=30080),
