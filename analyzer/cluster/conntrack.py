@@ -81,7 +81,8 @@ def read_lines(lines: list[str]) -> tuple[pl.DataFrame, list[int]]:
     pl.DataFrame
         One row per line that was understood: ``time`` (of the event), ``event`` (str),
         ``protocol``, the addresses, ports and ICMP ids of both directions, ``id``
-        (u32), ``is_replied`` (bool), ``start``, ``stop`` (as told, taken for UTC).
+        (u32), ``is_replied`` (bool), ``start``, ``stop`` (as told, in the node's
+        time zone).
     list of int
         Indices of the lines that were not understood; blank ones are not counted.
     """

@@ -7,6 +7,7 @@ entry is an id and a tuple, from a NEW event to the next one.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ _IPS = ("src_ip", "dst_ip", "reply_src_ip", "reply_dst_ip")
 
 # Time zones differ by quarters of an hour.
 _ZONE_STEP = 15 * 60 * 1_000_000_000  # nanoseconds
+
+# What a list calls the start is cut to the second.
+_START_PRECISION = timedelta(seconds=2)
 
 
 def no_entries() -> pl.DataFrame:
@@ -69,12 +73,16 @@ def entries(told: Iterable[tuple[str | None, pl.DataFrame]]) -> pl.DataFrame:
     by_node: dict[str | None, list[pl.DataFrame]] = {}
     for node, lines in told:
         by_node.setdefault(node, []).append(lines)
+    whole = {node: _with_keys(pl.concat(lines)) for node, lines in by_node.items()}
+    zones = {node: _zone_of(lines) for node, lines in whole.items()}
+    known = set(zones.values()) - {None}
+    usual = known.pop() if len(known) == 1 else None
     empty = no_entries()
     tables = [
-        _entries_of(pl.concat(lines))
+        _entries_of(_in_utc(lines, usual if zones[node] is None else zones[node]))
         .with_columns(pl.lit(node, pl.String).alias("node"))
         .select(empty.columns)
-        for node, lines in by_node.items()
+        for node, lines in whole.items()
     ]
     return pl.concat([empty, *tables]).sort(
         "start_time", "node", *_TUPLE, nulls_last=True
@@ -85,8 +93,6 @@ def _entries_of(lines: pl.DataFrame) -> pl.DataFrame:
     """Bring the lines of one node together."""
     import polars as pl
 
-    key = pl.col("key")
-    lines = _in_utc(_with_keys(lines))
     is_new = pl.col("event") == "NEW"
     events = (
         lines.filter(pl.col("event").is_not_null())
@@ -96,36 +102,61 @@ def _entries_of(lines: pl.DataFrame) -> pl.DataFrame:
             pl.col("time").is_null()
             | pl.struct("key", "time", "event").is_first_distinct()
         )
-        .with_columns(generation=is_new.fill_null(value=False).cum_sum().over("key"))
-    )
-    latest = events.group_by("key").agg(pl.col("generation").max())
-    # A list tells of the last one that had the tuple; without events, what began at
-    # another time is another one.
-    listed = (
-        lines.filter(pl.col("event").is_null())
-        .join(latest, on="key", how="left")
         .with_columns(
-            generation=pl.col("generation").fill_null(
-                pl.col("start").rank("dense").over("key").fill_null(0)
-            )
+            generation=is_new.cast(pl.Int64).cum_sum().over("key"),
         )
     )
+    listed = _with_generations(lines.filter(pl.col("event").is_null()), events)
     return (
         pl.concat([events, listed.select(events.columns)])
-        .group_by(key, "generation")
+        .group_by("key", "generation")
         .agg(
             pl.col(*_TUPLE).first(),
             pl.col("time").filter(is_new).min().alias("new"),
-            pl.col("start").min(),
-            pl.col("time").min(),
+            pl.col("start_in_utc", "time").min(),
             pl.col("time").filter(pl.col("event") == "DESTROY").max().alias("end"),
-            pl.col("stop").max(),
+            pl.col("stop_in_utc").max(),
             pl.col("is_replied").any(),
         )
         .with_columns(
-            start_time=pl.coalesce("new", "start", "time"),
-            end_time=pl.coalesce("end", "stop"),
+            start_time=pl.coalesce("new", "start_in_utc", "time"),
+            end_time=pl.coalesce("end", "stop_in_utc"),
         )
+    )
+
+
+def _with_generations(listed: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """Find the entry that each line of a list is about.
+
+    It is the last one that had the id and tuple, or that which began when the line
+    says. Lines whose entry is in no event are told apart by their start.
+    """
+    import polars as pl
+
+    is_new = pl.col("event") == "NEW"
+    spans = events.group_by("key", "generation").agg(
+        new=pl.col("time").filter(is_new).min(), first=pl.col("time").min()
+    )
+    began_then = (
+        pl.when(pl.any_horizontal(pl.col("start_in_utc", "first").is_null()))
+        .then(pl.col("generation") == pl.col("generation").max().over("key"))
+        .when(pl.col("new").is_null())
+        .then(pl.col("start_in_utc") <= pl.col("first"))
+        .otherwise((pl.col("new") - pl.col("start_in_utc")).abs() <= _START_PRECISION)
+    )
+    listed = listed.with_row_index("line")
+    found = (
+        listed.select("line", "key", "start_in_utc")
+        .join(spans, on="key")
+        .filter(began_then)
+        .group_by("line")
+        .agg(pl.col("generation").max())
+    )
+    of_its_own = -pl.col("start").rank("dense").over("key").cast(pl.Int64)
+    return (
+        listed.join(found, on="line", how="left", maintain_order="left")
+        .with_columns(pl.col("generation").fill_null(of_its_own).fill_null(0))
+        .drop("line")
     )
 
 
@@ -149,8 +180,12 @@ def _with_keys(lines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _in_utc(lines: pl.DataFrame) -> pl.DataFrame:
-    """Take the node's time zone off, where events tell both times of an entry."""
+def _zone_of(lines: pl.DataFrame) -> int | None:
+    """Tell how far a node's clock is ahead of UTC, in nanoseconds.
+
+    Events and ``-o ktimestamp`` of the same entries tell the time in UTC and in the
+    node's own time zone.
+    """
     import polars as pl
 
     began = lines.group_by("key").agg(
@@ -158,8 +193,15 @@ def _in_utc(lines: pl.DataFrame) -> pl.DataFrame:
     )
     both = (began["start"] - began["time"]).drop_nulls().cast(pl.Int64)
     # A start without its fraction lies up to a second too early.
-    zones = ((both + _ZONE_STEP // 2) // _ZONE_STEP).mode()
-    if not len(zones):
-        return lines
-    shift = pl.duration(nanoseconds=zones.sort()[0] * _ZONE_STEP, time_unit="ns")
-    return lines.with_columns(pl.col("start", "stop") - shift)
+    zones = ((both + _ZONE_STEP // 2) // _ZONE_STEP).mode().sort()
+    return int(zones[0]) * _ZONE_STEP if len(zones) else None
+
+
+def _in_utc(lines: pl.DataFrame, zone: int | None) -> pl.DataFrame:
+    """Add times in UTC; null if the time zone of what was told is not known."""
+    import polars as pl
+
+    shift = pl.lit(zone, pl.Int64).cast(pl.Duration("ns"))
+    return lines.with_columns(
+        start_in_utc=pl.col("start") - shift, stop_in_utc=pl.col("stop") - shift
+    )

@@ -52,6 +52,8 @@ class Found:
         Whether it came as JSON or YAML, which tell more than text and tell it exactly.
     host : str, optional
         The host on which the command ran, if a shell prompt says so.
+    pod : str, optional
+        The pod in which it ran (``kubectl exec``).
     own_addresses : set of str
         Addresses that the text says to be those of its host.
     rulesets : list of Ruleset
@@ -69,6 +71,7 @@ class Found:
     used: bool = True
     structured: bool = False
     host: str | None = None
+    pod: str | None = None
     nodes: list[Node] = field(default_factory=list)
     pods: list[Pod] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Whose interfaces they are, and what they tell of a node."""
+"""Which host it is that a part is about, and what it tells of a node."""
 
 from __future__ import annotations
 
@@ -107,8 +107,23 @@ def host_of(
         return max(names, key=len)
     prefix, *rest = path.name.split(".")
     is_whole_file = found.line == 1  # and not a part of somebody's notes.2023.txt
-    is_name = prefix and not _COMMAND.match(prefix)
-    return prefix if is_name and len(rest) > 1 and is_whole_file else None
+    if not prefix or not is_whole_file or not rest[1:] or _COMMAND.match(prefix):
+        return None
+    names = [node.name for node in nodes if node.name.partition(".")[0] == prefix]
+    return names[0] if len(names) == 1 else prefix
+
+
+def name_hosts_of_pods(all_found: Iterable[Found], nodes: Iterable[Node]) -> None:
+    """Fill in the host where a command ran in a pod on its network: kube-proxy's."""
+    on_host: dict[str, str] = {}
+    addresses = {ip for node in nodes for ip in node.internal_ips}
+    for found in all_found:
+        for pod in found.pods:
+            if pod.node and (pod.host_network or not addresses.isdisjoint(pod.ips)):
+                on_host[pod.name] = pod.node
+    for found in all_found:
+        if found.pod and found.host is None:
+            found.host = on_host.get(found.pod)
 
 
 def tunnel_ends(interfaces: Iterable[Interface]) -> Iterator[Node]:

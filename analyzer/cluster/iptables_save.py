@@ -26,7 +26,7 @@ from analyzer.cluster import values
 from analyzer.cluster.found import Found, Ruleset
 from analyzer.cluster.model import ProxyRule
 from analyzer.cluster.port_names import port_name
-from analyzer.cluster.proxy_chains import Step, choose
+from analyzer.cluster.proxy_chains import Socket, Step, choose
 from analyzer.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def read(part: TextPart, path: str) -> Found:
     found = Found(path, part.line, "iptables-save", host=part.host)
     for table in _tables(part):
         steps = {
-            name: [_step(name, rule, found) for rule in rules]
+            name: [_step(name, rule, rules, found) for rule in rules]
             for name, rules in table.chains.items()
             if name.startswith(_CHAINS)
         }
@@ -141,27 +141,32 @@ def _options(text: str) -> dict[str, str]:
     """Split a rule into its options and what follows each of them."""
     options: dict[str, str] = {}
     option, negation = "", ""
-    for word in _WORD.finditer(text):
-        plain = word["plain"]
-        if plain == "!":
+    for word in _words(text):
+        if word == "!":
             negation = "!"
-        elif plain is not None and plain.startswith("-"):
-            option, negation = negation + plain, ""
+        elif word[0] == "-":
+            option, negation = negation + word, ""
             options.setdefault(option, "")
-        elif option:
-            value = _ESCAPE.sub(r"\1", word["quoted"]) if plain is None else plain
-            options[option] = options[option] or value
+        elif option and not options[option]:
+            options[option] = word[1:] if word[0] == '"' else word
     return options
 
 
-def _step(chain: str, rule: _Rule, found: Found) -> Step:
+def _words(text: str) -> list[str]:
+    """Split a rule at its blanks; what was quoted keeps the quotation mark in front."""
+    if text.count('"') == 2 and "\\" not in text:  # nearly always, and much faster
+        before, quoted, after = text.split('"')
+        return [*before.split(), f'"{quoted}', *after.split()]
+    return [
+        word["plain"] or '"' + _ESCAPE.sub(r"\1", word["quoted"])
+        for word in _WORD.finditer(text)
+    ]
+
+
+def _step(chain: str, rule: _Rule, rules: list[_Rule], found: Found) -> Step:
     options = rule.options
-    if "--to-destination" in options:
-        try:
-            return Step(destination=values.socket(options["--to-destination"]))
-        except ClusterError as error:
-            found.remark(rule.line, options["--to-destination"], str(error))
-            return Step()
+    if rule.target == "DNAT":
+        return Step(destination=_destination(rule, rules, found))
     # Load balancer addresses may be for some clients only: those are all that come.
     is_for_some = rule.for_some_sources and not chain.startswith("KUBE-FW-")
     if rule.target in _REFUSALS:
@@ -173,6 +178,26 @@ def _step(chain: str, rule: _Rule, found: Found) -> Step:
         for_some_sources=is_for_some,
         recalls="--rcheck" in options,
     )
+
+
+def _destination(rule: _Rule, rules: list[_Rule], found: Found) -> Socket | None:
+    """Read where DNAT leads to.
+
+    An iptables that is older than the one that wrote the rule shows only ``DNAT
+    [unsupported revision]``, or ``:0``. The rule for hairpins has the address, too.
+    """
+    told = rule.options.get("--to-destination", "")
+    if not told.startswith(":") and told:
+        try:
+            return values.socket(told)
+        except ClusterError as error:
+            found.remark(rule.line, told, str(error))
+            return None
+    for other in rules:
+        if other.options.get("-s", "").endswith(_WHOLE):
+            with suppress(ClusterError):
+                return values.address(other.options["-s"].partition("/")[0]), None
+    return None
 
 
 def _probability(options: dict[str, str]) -> float:

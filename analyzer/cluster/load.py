@@ -114,7 +114,10 @@ def _read_file(path: Path, was_named: bool) -> list[Found]:
     text = _COLOUR.sub("", content.decode(encoding, "replace"))
     found: list[Found] = []
     for number, part in enumerate(split(text)):
-        found += _read_part(part, str(path), is_first=number == 0)
+        of_part = _read_part(part, str(path), is_first=number == 0)
+        for item in of_part:
+            item.pod = part.above.pod
+        found += of_part
     return found or [Found(str(path), 1, "empty", used=False)]
 
 

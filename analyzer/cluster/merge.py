@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 from analyzer.cluster.combine import each_once
 from analyzer.cluster.endpoints import endpoints_of_all
 from analyzer.cluster.found import UNTOLD, Found
-from analyzer.cluster.hosts import host_of, hosts_of_rules, tunnel_ends, with_hosts
+from analyzer.cluster.hosts import (
+    host_of,
+    hosts_of_rules,
+    name_hosts_of_pods,
+    tunnel_ends,
+    with_hosts,
+)
 from analyzer.cluster.model import (
     PHASES,
     Endpoint,
@@ -62,11 +68,17 @@ def merge(all_found: Sequence[Found]) -> Merged:
     Merged
     """
     told = [(found.structured, node) for found in all_found for node in found.nodes]
-    nodes = each_once(told, lambda node: node.name)
+    nodes = listed = each_once(told, lambda node: node.name)
+    name_hosts_of_pods(all_found, nodes)
     interfaces = with_hosts(all_found, nodes)
     told += [(False, node) for node in tunnel_ends(interfaces)]
     nodes = each_once(told, lambda node: node.name)
-    told += [(False, node) for node in hosts_of_rules(all_found, nodes)]
+    names = {node.name for node in listed}
+    told += [
+        (False, node)
+        for node in hosts_of_rules(all_found, nodes)
+        if not names or node.name in names  # else kubectl's list is without it
+    ]
     nodes = each_once(told, lambda node: node.name)
     pods = _on_nodes(
         _merged(
@@ -93,7 +105,9 @@ def merge(all_found: Sequence[Found]) -> Merged:
     )
     rules = with_services(rules, services, nodes)
     told_by_rules = Found("", 0, "rules")
-    told_by_rules.endpoints, told_by_rules.complete = endpoints_of(rules)
+    told_by_rules.endpoints, told_by_rules.complete = endpoints_of(
+        rules, {node.name for node in nodes}
+    )
     endpoints, complete = endpoints_of_all(
         [*all_found, told_by_rules], services, pods, nodes
     )

@@ -257,7 +257,7 @@ class Source:
     objects : int
         Objects that were found in it.
     used : bool
-        False for what is recognised but tells nothing yet.
+        False for what is recognised but tells nothing that is needed.
     remarks : tuple of Remark
         What was not understood.
     """

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from analyzer.cluster.split import TextPart
 
+_HANDLE = re.compile(r" # handle \d+$")  # nft -a
 _TABLE = re.compile(r"\s*table (?P<family>\w+) (?P<name>\S+) \{")
 _OBJECT = re.compile(r"\s*(?P<what>map|set|chain) (?P<name>\S+) \{")
 _COMMENT = re.compile(r' ?comment "([^"]*)"')
@@ -67,7 +68,7 @@ def _tables(part: TextPart, found: Found) -> Iterator[NftTable]:
     what = name = ""
     body: list[tuple[int, str]] = []
     for number, line in enumerate(part.lines, part.line):
-        stripped = line.strip()
+        stripped = _HANDLE.sub("", line).strip()
         if head := _TABLE.match(line):
             if table:
                 yield table

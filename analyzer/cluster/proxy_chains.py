@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Socket = tuple[str, int | None]
 
+# Probabilities are written with ten digits and kept in 31 bits.
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -133,6 +136,7 @@ def _choose(
             choice.shares[step.destination] = remaining
             return choice
         if step.ends:
+            remaining = 0.0
             break
         if step.recalls or remaining == 0.0:
             continue
@@ -153,4 +157,6 @@ def _choose(
         remaining *= max(0.0, 1.0 - taken)
     if choice.detour is not None and remaining == 1.0:
         choice.is_local = True  # who comes from elsewhere finds no endpoint here
+    elif remaining > _ROUNDING:
+        choice.is_whole = False
     return choice

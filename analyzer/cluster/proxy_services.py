@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analyzer.cluster.model import Endpoint, Service, ServicePort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from analyzer.cluster.model import ProxyRule
 
@@ -116,7 +116,7 @@ def _policy(rules: Iterable[ProxyRule]) -> str | None:
 
 
 def endpoints_of(
-    rules: Iterable[ProxyRule],
+    rules: Iterable[ProxyRule], nodes: Collection[str]
 ) -> tuple[list[Endpoint], set[tuple[str, str]]]:
     """List the endpoints that rules lead to.
 
@@ -124,6 +124,8 @@ def endpoints_of(
     ----------
     rules : iterable of ProxyRule
         Of any nodes and times: what was an endpoint once is listed.
+    nodes : collection of str
+        Names of nodes; another one, told by a file's name, may be none.
 
     Returns
     -------
@@ -142,7 +144,7 @@ def endpoints_of(
         if rule.scope == "cluster" and rule.backends is not None:
             whole.add(port)
         # ipvs's rules do not say that they are only about the node's own endpoints.
-        is_here = rule.scope == "local" and rule.proxy != "ipvs"
+        is_here = rule.scope == "local" and rule.proxy != "ipvs" and rule.node in nodes
         for backend in rule.backends or ():
             endpoint = Endpoint(
                 namespace=rule.namespace,

@@ -13,34 +13,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from analyzer.cluster.conntrack import SUMMARY
+from analyzer.cluster.prompts import Prompt, prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_COMMANDS = (
-    r"(?:sudo\s+)?(?:microk8s\.?\s*|k3s\s+|minikube\s+)?"
-    r"(?:kubectl|oc|k|ip|ip6?tables(?:-legacy|-nft)?(?:-save)?|nft|ipvsadm|conntrack"
-    r"|cat|ssh|docker)\b"
-)
-# user@host with something after it, as bash has it on Debian and on Red Hat, or a
-# prompt that says less before a command that is known. Lengths are bounded, here and
-# below, so that no line takes more than linear time.
-_PROMPT = re.compile(
-    r"\[?[\w.-]{1,64}@(?P<host>[\w.-]{1,253})[^#$%]{0,200}[#$%](?:\s+(?P<command>.*))?$"
-    rf"|[^#$%>]{{0,200}}[#$%>]\s+(?P<short>{_COMMANDS}.*)$"
-)
-_NAMESPACE = re.compile(r"\s(?:-n|--namespace)[ =]{0,3}(?P<name>[a-z0-9][a-z0-9-]*)")
-# Commands about the host that they run on.
-_HOST_COMMAND = re.compile(
-    r"(?:sudo\s+)?(?:ip\s+(?:-\S+\s+)*[al]\w*"
-    r"|ip6?tables(?:-legacy|-nft)?(?:-save)?|nft|ipvsadm|conntrack"
-    r"|cat\s+/proc/net/nf_conntrack)\b"
-)
-_ELSEWHERE = re.compile(
-    r"(?:sudo\s+)?(?:ssh|docker\s+exec)\s+(?:-[FJilopu]\s+\S+\s+|-\S+\s+){0,9}"
-    r"(?:[\w.-]{1,64}@)?"
-    r"(?P<host>[\w.-]{1,253})\s+(?:--\s+)?[\"']?(?P<command>.*)"
-)
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _BLANKS = re.compile(r"\s*")
 _JSON_START = re.compile(r"\s*(?:\{|\[\s*(?:[\[{\]]|$))")
@@ -116,10 +93,8 @@ class TextPart:
     line : int
         Number of the first line, from 1.
     lines : list of str
-    host : str, optional
-        The host of the shell prompt, if the command behind it is about that host.
-    namespace : str, optional
-        The namespace that the command names.
+    above : Prompt
+        The shell prompt before it, and what its command is about.
     documents : list of (int, object)
         JSON: line on which each document starts, and what it holds.
     error : str, optional
@@ -129,10 +104,19 @@ class TextPart:
     kind: str
     line: int
     lines: list[str] = field(default_factory=list)
-    host: str | None = None
-    namespace: str | None = None
+    above: Prompt = field(default_factory=Prompt)
     documents: list[tuple[int, object]] = field(default_factory=list)
     error: str | None = None
+
+    @property
+    def host(self) -> str | None:
+        """The host that the command is about, as the prompt tells."""
+        return self.above.host
+
+    @property
+    def namespace(self) -> str | None:
+        """The namespace that the command names."""
+        return self.above.namespace
 
 
 def split(text: str) -> Iterator[TextPart]:
@@ -152,7 +136,7 @@ def split(text: str) -> Iterator[TextPart]:
     lines = text.split("\n")
     is_markdown = ("```" in text or "~~~" in text) and len(_FENCE.findall(text)) > 1
     in_fence = False
-    host = namespace = None
+    above = Prompt()
     part: TextPart | None = None
     offset = resume = 0  # of this line; where the JSON before it has ended
     for number, line in enumerate(lines, 1):
@@ -168,7 +152,7 @@ def split(text: str) -> Iterator[TextPart]:
         if offset <= resume:
             continue
         if is_markdown and _FENCE.match(line):
-            in_fence, host, namespace = not in_fence, None, None
+            in_fence, above = not in_fence, Prompt()
             if part:
                 yield part
             part = None
@@ -179,12 +163,12 @@ def split(text: str) -> Iterator[TextPart]:
         if kind == "prompt":
             if part:
                 yield part
-            part, host, namespace = None, *_told_by_prompt(line)
+            part, above = None, prompt(line) or above
             continue
         if kind == "JSON":
             if part:
                 yield part
-            part = TextPart("JSON", number, [line], host, namespace)
+            part = TextPart("JSON", number, [line], above)
             resume = _decode(text, max(start, resume), part)
             if part.error is None:
                 yield part
@@ -194,7 +178,7 @@ def split(text: str) -> Iterator[TextPart]:
         elif line:
             if part:
                 yield part
-            part = TextPart(kind or "rows", number, [line], host, namespace)
+            part = TextPart(kind or "rows", number, [line], above)
     if part:
         yield part
 
@@ -204,9 +188,9 @@ def _kind_of(line: str, part: TextPart | None, *, prose: bool) -> str | None:
     present = part.kind if part else None
     if prose:
         return None if present == "prose" else "prose"
-    prompt = _PROMPT.match(line)
+    found = prompt(line)
     # "# kubectl" in YAML is a comment; "root@host:~# kubectl" is none.
-    if prompt and (prompt["host"] or present != "YAML"):
+    if found and (found.shows_host or present != "YAML"):
         return "prompt"
     if present == "YAML" or not line:
         return None  # YAML ends at a prompt or fence
@@ -222,22 +206,6 @@ def _kind_of(line: str, part: TextPart | None, *, prose: bool) -> str | None:
     ):
         return "rows"
     return None
-
-
-def _told_by_prompt(line: str) -> tuple[str | None, str | None]:
-    """Give the host and the namespace that a prompt and its command tell."""
-    prompt = _PROMPT.match(line)
-    if prompt is None:
-        return None, None
-    command = prompt["command"] or prompt["short"] or ""
-    namespace = _NAMESPACE.search(command)
-    host = prompt["host"]
-    if elsewhere := _ELSEWHERE.match(command):
-        host, command = elsewhere["host"], elsewhere["command"]
-    # "kubectl exec web -- ip addr" is about another host.
-    if not _HOST_COMMAND.match(command):
-        host = None
-    return host, namespace["name"] if namespace else None
 
 
 def _decode(text: str, offset: int, part: TextPart) -> int:

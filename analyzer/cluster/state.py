@@ -97,7 +97,8 @@ class Cluster:
         and address in another file, else to ``default``.
 
         What a node's commands print is the node's that it names itself (``ip addr``,
-        ``nft``), else that of the shell prompt above it, else that of the file's name
+        ``nft``), else that of the shell prompt above it (or of kube-proxy's pod, into
+        which ``kubectl exec`` went), else that of the file's name
         (``NODE.something.txt``) or directory.
         """
         from analyzer.cluster.load import find
@@ -262,9 +263,9 @@ class Cluster:
 
         Notes
         -----
-        ``start_time`` is that of the first event or what ``-o ktimestamp`` says, which
-        is cut to the second. The latter is local time: it is taken for UTC unless
-        events of the same entries tell the node's time zone.
+        ``start_time`` is that of the first event, else what ``-o ktimestamp`` says,
+        which is cut to the second. The latter is in the node's time zone, which only
+        events tell: without those of any node it is not known, and null.
         """
         from analyzer.cluster.conntrack_entries import no_entries
 

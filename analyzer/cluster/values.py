@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from typing import Literal
@@ -11,6 +12,7 @@ from analyzer.errors import ClusterError
 PROTOCOLS = ("tcp", "udp", "sctp")
 
 
+@functools.lru_cache(maxsize=1 << 16)  # rules name the same ones on every node
 def address(text: str) -> str:
     """Write an IP address in canonical form."""
     try:

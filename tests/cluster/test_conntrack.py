@@ -185,16 +185,39 @@ def test_a_list_without_ids_is_about_the_last_entry(load: Load) -> None:
     ]
 
 
+def test_a_list_that_tells_starts_is_about_that_entry(load: Load) -> None:
+    text = events((10, "NEW"), (13, "DESTROY"), (20, "NEW"), id=None)
+    starts = [f"Thu Jan  1 00:00:{second} 1970" for second in (10, 20, 40)]
+    lists = [
+        f"tcp      6 100 ESTABLISHED {TUPLE} {REPLY} [ASSURED] [start={start}] use=1\n"
+        for start in starts
+    ]
+    rows = entries(load("".join([text, *lists])))
+    assert [(row["start_time"].second, row["is_replied"]) for row in rows] == [
+        (10, True),
+        (20, True),
+        (40, True),
+    ]
+    rows = entries(load("".join([text, lists[1]])))
+    assert [row["is_replied"] for row in rows] == [True, True], "DESTROY has no mark"
+
+
 def test_lists_of_different_times_tell_connections_apart(load: Load) -> None:
     lists = [
         f"tcp      6 100 ESTABLISHED {TUPLE} {REPLY} [ASSURED] "
         f"delta-time=5 [start={start}] use=1\n"
         for start in ("Mon Nov 23 16:11:36 2026", "Tue Dec  1 06:01:06 2026")
     ]
-    rows = entries(load("".join([*lists, lists[0]])))
-    assert [row["start_time"] for row in rows] == [
-        datetime(2026, 11, 23, 16, 11, 36, tzinfo=UTC),
-        datetime(2026, 12, 1, 6, 1, 6, tzinfo=UTC),
+    cluster = load("".join([*lists, lists[0]]))
+    assert [row["start_time"] for row in entries(cluster)] == [None, None]
+    # Another node's events tell the time zone of all.
+    begin = datetime(2026, 11, 23, 7, 11, 36, tzinfo=UTC)
+    other = events((begin.timestamp(), "NEW")) + lists[0].replace("use", "id=7 use")
+    cluster = load(**{"file0": "".join(lists), "node-b.x.txt": other})
+    assert [(row["node"], row["start_time"]) for row in entries(cluster)] == [
+        ("node-b", begin),
+        (None, begin),
+        (None, datetime(2026, 11, 30, 21, 1, 6, tzinfo=UTC)),
     ]
 
 

@@ -176,6 +176,37 @@ def test_iptables_s_prints_the_same_rules(load: Load) -> None:
     assert len(cluster.rules) == len(rules_of(OLD))
 
 
+@pytest.mark.parametrize(
+    "unread",
+    [
+        "DNAT [unsupported revision]",
+        "DNAT --to-destination :0 --persistent --to-destination 0.0.0.0 --persistent",
+    ],
+)
+def test_an_iptables_too_old_to_show_dnat(load: Load, unread: str) -> None:
+    text = re.sub(r"DNAT --to-destination 10\.244.*", unread, OLD)
+    cluster = load(text)
+    (web,) = (service for service in cluster.services if service.name == "web")
+    endpoints = cluster.endpoints_of(web) or ()
+    assert [(item.address, item.port) for item in endpoints] == [
+        ("10.244.1.11", None),
+        ("10.244.1.12", None),
+        ("10.244.2.13", None),
+    ]
+    assert [source.remarks for source in cluster.sources] == [()]
+    (away,) = (service for service in cluster.services if service.name == "away")
+    assert cluster.endpoints_of(away) is None, "it has no rule for hairpins"
+
+
+def test_half_a_chain_is_not_a_whole_one(load: Load) -> None:
+    text = re.sub(r"-A KUBE-SVC-WEB.* -j KUBE-SEP-WEB3.*\n", "", OLD)
+    cluster = load(text)
+    (web,) = (service for service in cluster.services if service.name == "web")
+    assert cluster.endpoints_of(web) is None
+    local = cluster.rule_table().filter(service_name="web")
+    assert set(local["scope"]) == {"local"}
+
+
 def test_chains_that_were_cut_off_are_not_empty_ones(load: Load) -> None:
     cluster = load(CHOICE)
     assert [rule.backends for rule in cluster.rules] == [None]

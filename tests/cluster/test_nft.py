@@ -140,6 +140,14 @@ def test_pasted_text_may_have_lost_its_indentation(load: Load) -> None:
     assert pasted.rules == load(**{"node-a.nft.txt": TEXT}).rules
 
 
+def test_handles_may_be_shown(load: Load) -> None:
+    lines = [
+        f"{line} # handle {number}" if not line.endswith(("}", ",")) else line
+        for number, line in enumerate(TEXT.splitlines())
+    ]
+    assert load("\n".join(lines)).rules == load(TEXT).rules
+
+
 def test_only_the_proxys_table(load: Load) -> None:
     start = TEXT.index("table ip kube-proxy")
     alone = "# Warning: table ip nat is managed by iptables-nft, do not touch!\n"
