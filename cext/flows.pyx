@@ -80,7 +80,6 @@ from cext.record cimport (
     FlowRecord,
     FlowSide,
     FlowTail,
-    TailSide,
     count_copy,
     count_fragment,
     count_icmp_error,
