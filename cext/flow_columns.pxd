@@ -2,6 +2,7 @@
 
 from libc.stdint cimport (
     UINT32_MAX,
+    UINT64_MAX,
     int32_t,
     int64_t,
     uint8_t,
@@ -22,9 +23,11 @@ from cext.community_id cimport (
 from cext.frame cimport NO_TIME
 from cext.record cimport (
     MARK_ACKED_ISN,
-    MARK_COUNTERS,
+    MARK_SAMPLE,
     MARK_SYN_OPTIONS,
+    MARK_TAIL_SAMPLE,
     MARK_VLAN,
+    SAMPLE_SIZE,
     STATE_OUTER_SWAPPED,
     STATE_PAYLOAD_UNKNOWN,
     STATE_RTT,
@@ -35,13 +38,16 @@ from cext.record cimport (
     FlowHot,
     FlowSide,
     FlowTail,
+    TailSide,
     TunnelEntry,
+    copies_of,
     first_frame_of,
+    fragments_of,
     has_option,
     icmp_code_of,
+    icmp_errors_of,
     icmp_type_of,
     mss_of,
-    sample_count,
     tsval_of,
     vlan_of,
     window_of,
@@ -189,10 +195,9 @@ cdef inline void write_row(
     cdef int o = originator_of(head)
     cdef int r = 1 - o
     cdef bint tcp = head.protocol == PROTOCOL_TCP
-    cdef bint counted = (head.marks & MARK_COUNTERS) != 0
     # Later fragments whose first one was not seen have neither ports nor a type.
     cdef bint known = (
-        head.ports[0] != 0 or head.ports[1] != 0 or not counted or tail.fragments == 0
+        head.ports[0] != 0 or head.ports[1] != 0 or fragments_of(head, tail) == 0
     )
     cdef bint ports = has_ports(head.protocol) and known
     cdef bint icmp = is_icmp(head) and known
@@ -246,13 +251,13 @@ cdef inline void write_row(
     put_u64(
         out, HANDSHAKE_RTT, row, head.handshake_time, (head.state & STATE_RTT) != 0
     )
-    put_u64(out, FRAGMENTS, row, tail.fragments if counted else 0, True)
-    put_u64(out, ICMP_ERRORS, row, tail.icmp_errors if counted else 0, True)
+    put_u64(out, FRAGMENTS, row, fragments_of(head, tail), True)
+    put_u64(out, ICMP_ERRORS, row, icmp_errors_of(head, tail), True)
     put_u64(out, FIRST_FRAME, row, first_frame_of(cold), True)
     put_u8(out, ICMP_TYPE, row, icmp_type_of(cold), icmp)
     put_u8(out, ICMP_CODE, row, icmp_code_of(cold), icmp)
     put_u16(out, ICMP_ID, row, head.ports[0], icmp_id)
-    put_u64(out, COPIES, row, tail.copies if counted else 0, True)
+    put_u64(out, COPIES, row, copies_of(head, tail), True)
     put_u64(
         out,
         REQUESTS,
@@ -343,7 +348,7 @@ cdef inline void write_side(
         cold.digest,
         not tcp and cold.digest != 0,
     )
-    write_samples(out, row, flow, cold, tail, index, responder)
+    write_samples(out, row, flow, cold, &tail.sides[index], index, responder)
 
 
 cdef inline void write_samples(
@@ -351,7 +356,7 @@ cdef inline void write_samples(
     Py_ssize_t row,
     const FlowHot* flow,
     const ColdSide* cold,
-    const FlowTail* tail,
+    const TailSide* tail,
     int index,
     int responder,
 ) noexcept nogil:
@@ -363,24 +368,36 @@ cdef inline void write_samples(
     cdef int64_t* times = <int64_t*>out.data[column + 1]
     cdef int32_t at = ends[row]
     cdef int64_t start = head.start // 1000
-    cdef int count = sample_count(head, index)
-    cdef int sample
-    cdef uint64_t id
-    cdef uint32_t time
+    cdef int count = 0
+    cdef int sample, place
+    cdef uint64_t sorted_ids[SAMPLE_SIZE]
+    cdef uint32_t sorted_times[SAMPLE_SIZE]
+    if head.marks & MARK_TAIL_SAMPLE << index:
+        for sample in range(SAMPLE_SIZE):
+            if tail.ids[sample] == UINT64_MAX:
+                continue
+            place = count
+            while place > 0 and sorted_ids[place - 1] > tail.ids[sample]:
+                sorted_ids[place] = sorted_ids[place - 1]
+                sorted_times[place] = sorted_times[place - 1]
+                place -= 1
+            sorted_ids[place] = tail.ids[sample]
+            sorted_times[place] = tail.times[sample]
+            count += 1
+    elif head.marks & MARK_SAMPLE << index:
+        sorted_ids[0] = flow.sides[index].sample_limit
+        sorted_times[0] = cold.sample_time
+        count = 1
     for sample in range(count):
-        if sample < count - 1:
-            id = tail.sample_ids[index][sample]
-            time = tail.sample_times[index][sample]
-        else:
-            id = flow.sides[index].sample_limit
-            time = cold.sample_limit_time
-        ids[at] = id
-        if time == UINT32_MAX:
+        ids[at] = sorted_ids[sample]
+        if sorted_times[sample] == UINT32_MAX:
             times[at] = 0
             set_null(out, column + 1, at)
         else:
             # Their lower 32 bits were kept: none is before the start.
-            times[at] = (start + <uint32_t>(time - <uint32_t>start)) * 1000
+            times[at] = 1000 * (
+                start + <uint32_t>(sorted_times[sample] - <uint32_t>start)
+            )
         at += 1
     ends[row + 1] = at
     time_ends[row + 1] = at

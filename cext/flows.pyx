@@ -66,8 +66,9 @@ from cext.packet cimport (
 from cext.record cimport (
     MARK_ENDED,
     MARK_GAP,
+    MARK_SAMPLE,
+    MARK_TAIL_SAMPLE,
     MARK_VLAN,
-    SAMPLE_SIZE,
     STATE_ORIGINATOR_1,
     STATE_OUTER_SWAPPED,
     STATE_PAYLOAD_UNKNOWN,
@@ -79,10 +80,11 @@ from cext.record cimport (
     FlowRecord,
     FlowSide,
     FlowTail,
-    add_sample_count,
+    count_copy,
+    count_fragment,
+    count_icmp_error,
     first_frame_of,
-    sample_count,
-    with_counters,
+    insert_sample,
 )
 from cext.tcp_state cimport (
     follow_endpoints,
@@ -312,8 +314,9 @@ cdef class FlowTable:
         for index in range(put_off):
             sample = &samples[index]
             insert_sample(
-                sample.hot,
-                sample.cold,
+                &sample.hot.head,
+                &sample.hot.sides[sample.side],
+                &sample.cold.sides[sample.side],
                 sample.tail,
                 sample.side,
                 sample.id,
@@ -488,7 +491,7 @@ cdef class FlowTable:
             src_port[0] = entry.src_port
             dst_port[0] = entry.dst_port
 
-    cdef void count_icmp_error(self, const Packet* packet) noexcept nogil:
+    cdef void count_quoted(self, const Packet* packet) noexcept nogil:
         """Find the flow of the packet that an ICMP error quotes; count the error."""
         cdef Packet quoted
         cdef Lookup key
@@ -510,10 +513,10 @@ cdef class FlowTable:
             record = find(self, &key, &slot)
         if record:
             record -= 1
-            with_counters(
+            count_icmp_error(
                 &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK].head,
                 &self.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK],
-            ).icmp_errors += 1
+            )
 
     cdef bint grow_tunnels(self) noexcept nogil:
         cdef TunnelEntry* entries
@@ -973,9 +976,9 @@ cdef inline void account(
     tail = &table.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK]
     if likely_false((packet.has & (IS_COOKED_V1 | IS_FRAGMENT)) != 0):
         if packet.has & IS_FRAGMENT:
-            with_counters(head, tail).fragments += 1
+            count_fragment(head, tail)
         if packet.has & IS_COOKED_V1 and table.seen_elsewhere(key):
-            with_counters(head, tail).copies += 1
+            count_copy(head, tail)
             copied = True
     if likely_true(packet.time >= head.last):
         if likely_false(head.last == NO_TIME):
@@ -997,7 +1000,9 @@ cdef inline void account(
             if likely_true((packet.has & HAS_FLAGS) != 0):
                 follow_handshake(flow, cold, packet, side)
             if likely_true(known_payload):
-                repeated = follow_sequence(flow, cold, tail, packet, side)
+                repeated = follow_sequence(
+                    flow, cold, &tail.sides[side], packet, side
+                )
                 if repeated and not copied:
                     cold.sides[side].retransmits += 1
             else:
@@ -1011,7 +1016,7 @@ cdef inline void account(
             head.flags[side] |= packet.tcp_flags
     elif packet.has & HAS_DIGEST and not packet.has & IS_LATER_FRAGMENT:
         id = packet.digest
-        if sample_count(head, side) == 0:
+        if not head.marks & MARK_SAMPLE << side:
             cold.sides[side].digest = id
     if packet.payload_length and not repeated and not copied and known_payload:
         if (
@@ -1022,7 +1027,7 @@ cdef inline void account(
         head.state &= ~(<uint16_t>3 * STATE_SPEAKER)
         head.state |= STATE_SPEAKER << side
     if id and (
-        id < mine.sample_limit or sample_count(head, side) < SAMPLE_SIZE
+        id < mine.sample_limit or not head.marks & MARK_TAIL_SAMPLE << side
     ):
         microseconds = <uint32_t>(packet.time // 1000)
         if (
@@ -1031,20 +1036,22 @@ cdef inline void account(
             or packet.time - head.start >= SAMPLE_TIME_SPAN
         ):
             microseconds = UINT32_MAX
-        if sample_count(head, side) == 0:
-            insert_sample(flow, cold, tail, side, id, microseconds)
+        if not head.marks & MARK_SAMPLE << side:
+            head.marks |= MARK_SAMPLE << side
+            mine.sample_limit = id
+            cold.sides[side].sample_time = microseconds
         else:
-            prefetch_write(&tail.sample_ids[side])
+            prefetch_write(&tail.sides[side])
             sample = &samples[put_off[0]]
             sample.hot = flow
             sample.cold = cold
-            sample.tail = tail
+            sample.tail = &tail.sides[side]
             sample.side = side
             sample.id = id
             sample.microseconds = microseconds
             put_off[0] += 1
     if likely_false(packet.quoted != NULL):
-        table.count_icmp_error(packet)
+        table.count_quoted(packet)
 
 
 cdef uint32_t find(FlowTable table, const Lookup* key, uint32_t* slot) noexcept nogil:
@@ -1176,57 +1183,6 @@ cdef inline void follow_cut_sequence(
         flow.head.marks &= ~(MARK_GAP << side)
     elif <int32_t>(packet.seq - mine.seq_end) > 0:
         mine.seq_end = packet.seq
-
-
-cdef inline void insert_sample(
-    FlowHot* flow,
-    FlowCold* cold,
-    FlowTail* tail,
-    int side,
-    uint64_t id,
-    uint32_t microseconds,
-) noexcept nogil:
-    """Put a packet id into the sample of the smallest, once."""
-    cdef FlowHead* head = &flow.head
-    cdef FlowSide* mine = &flow.sides[side]
-    cdef uint32_t* limit_time = &cold.sides[side].sample_limit_time
-    cdef uint64_t* ids = tail.sample_ids[side]
-    cdef uint32_t* times = tail.sample_times[side]
-    cdef int count = sample_count(head, side)
-    cdef int at = count - 1         # others than the largest, which is not among them
-    cdef int index
-    if count == 0:
-        mine.sample_limit = id
-        limit_time[0] = microseconds
-        add_sample_count(head, side)
-        return
-    if id == mine.sample_limit or (count == SAMPLE_SIZE and id > mine.sample_limit):
-        return
-    for index in range(at):
-        if ids[index] == id:
-            return
-    if count < SAMPLE_SIZE:
-        add_sample_count(head, side)
-        if id > mine.sample_limit:
-            ids[at] = mine.sample_limit
-            times[at] = limit_time[0]
-            mine.sample_limit = id
-            limit_time[0] = microseconds
-            return
-    else:
-        at -= 1
-        if id > ids[at]:
-            mine.sample_limit = id
-            limit_time[0] = microseconds
-            return
-        mine.sample_limit = ids[at]
-        limit_time[0] = times[at]
-    while at > 0 and ids[at - 1] > id:
-        ids[at] = ids[at - 1]
-        times[at] = times[at - 1]
-        at -= 1
-    ids[at] = id
-    times[at] = microseconds
 
 
 cdef bint read_quoted(const Packet* error, Packet* quoted) noexcept nogil:

@@ -24,7 +24,8 @@ from cext.cursor cimport (
     likely_false,
     multiply_shift,
 )
-from cext.frame cimport NO_TIME, Frame
+from cext.frame cimport NO_TIME
+from cext.packet cimport Packet
 
 cdef extern from "<unistd.h>" nogil:
     ssize_t read(int descriptor, void* buffer, size_t octets)
@@ -261,16 +262,16 @@ cdef class FrameReader:
                     (PROBLEMS[problem].format(value=value), self.consumed, self.frames)
                 )
 
-    cdef int next(self, Frame* frames, int room) noexcept nogil:
+    cdef int next(self, Packet* packets, int room) noexcept nogil:
         """Take up to `room` frames; 0 when the buffer has no complete block left."""
         if likely_false(self.file_format == FORMAT_UNREAD):
             self.read_file_header()
         if self.stopped:
             return 0
         if self.file_format == FORMAT_PCAP:
-            return self.next_pcap(frames, room)
+            return self.next_pcap(packets, room)
         if self.file_format == FORMAT_PCAPNG:
-            return self.next_pcapng(frames, room)
+            return self.next_pcapng(packets, room)
         return 0
 
     cdef void read_file_header(self) noexcept nogil:
@@ -299,7 +300,7 @@ cdef class FrameReader:
         self.start += PCAP_FILE_HEADER
         self.consumed += PCAP_FILE_HEADER
 
-    cdef int next_pcap(self, Frame* frames, int room) noexcept nogil:
+    cdef int next_pcap(self, Packet* packets, int room) noexcept nogil:
         cdef const uint8_t* at = self.buffer + self.start
         cdef const uint8_t* end = self.buffer + self.end
         cdef const uint8_t* begin = at
@@ -333,12 +334,12 @@ cdef class FrameReader:
             if end - at < PCAP_RECORD_HEADER + <int64_t>length:
                 self.needed = PCAP_RECORD_HEADER + length
                 break
-            frames[count].data = at + PCAP_RECORD_HEADER
-            frames[count].time = <int64_t>seconds * NANOSECONDS + fraction * scale
-            frames[count].captured_length = length
-            frames[count].wire_length = wire_length
-            frames[count].interface = 0
-            frames[count].link_type = link_type
+            packets[count].data = at + PCAP_RECORD_HEADER
+            packets[count].time = <int64_t>seconds * NANOSECONDS + fraction * scale
+            packets[count].captured_length = length
+            packets[count].wire_length = wire_length
+            packets[count].interface = 0
+            packets[count].link_type = link_type
             count += 1
             at += PCAP_RECORD_HEADER + length
         self.frames += count
@@ -346,7 +347,7 @@ cdef class FrameReader:
         self.start += at - begin
         return count
 
-    cdef int next_pcapng(self, Frame* frames, int room) noexcept nogil:
+    cdef int next_pcapng(self, Packet* packets, int room) noexcept nogil:
         cdef const uint8_t* at
         cdef uint64_t left
         cdef uint32_t kind, length, trailer
@@ -398,7 +399,7 @@ cdef class FrameReader:
                 or kind == BLOCK_PACKET
             ):
                 if self.fill_frame(
-                    &frames[count], at + BLOCK_HEADER, length - BLOCK_HEADER - 4, kind
+                    &packets[count], at + BLOCK_HEADER, length - BLOCK_HEADER - 4, kind
                 ):
                     count += 1
                     self.frames += 1
@@ -413,7 +414,7 @@ cdef class FrameReader:
         return count
 
     cdef bint fill_frame(
-        self, Frame* frame, const uint8_t* body, uint32_t length, uint32_t kind
+        self, Packet* packet, const uint8_t* body, uint32_t length, uint32_t kind
     ) noexcept nogil:
         """Read one of the three packet blocks; False if it is no use."""
         cdef uint32_t header = 4 if kind == BLOCK_SIMPLE_PACKET else 20
@@ -444,12 +445,12 @@ cdef class FrameReader:
             if captured_length > length - header:
                 self.damage(PROBLEM_BLOCK_BODY, kind, False)
                 return False
-        frame.data = body + header
-        frame.captured_length = captured_length
-        frame.wire_length = wire_length
-        frame.interface = self.section_base + interface
-        frame.link_type = state.link_type
-        frame.time = (
+        packet.data = body + header
+        packet.captured_length = captured_length
+        packet.wire_length = wire_length
+        packet.interface = self.section_base + interface
+        packet.link_type = state.link_type
+        packet.time = (
             NO_TIME if kind == BLOCK_SIMPLE_PACKET else time_of(state, ticks)
         )
         return True

@@ -79,48 +79,54 @@ cdef struct Address:
 
 
 cdef struct Packet:
-    int64_t time
+    # What the capture reader fills in.
+    const uint8_t* data         # valid until the reader's buffer is filled again
+    int64_t time                # nanoseconds since the epoch, or NO_TIME
+    uint32_t captured_length
+    uint32_t wire_length
+    uint32_t interface          # index into the reader's interfaces
+    uint32_t link_type          # LINKTYPE_ value of that interface
+    # What decoding starts without; see `forget`.
+    uint32_t has                # HAS_ and IS_ bits
+    uint32_t link_interface     # SLL2 interface index
+    uint32_t ip_length          # octets of the innermost IP packet, on the link
+    uint32_t payload_length     # octets above the transport header, on the link
+    uint32_t vni                # of the last VXLAN or Geneve header
+    uint32_t ip_vni             # of the one that carries the innermost IP packet
+    uint8_t ip_version          # 0: no IP header was read
+    uint8_t outer_version       # 0: not encapsulated
+    uint8_t ip_layers           # IP headers read
+    uint8_t tunnel_depth
+    uint8_t tunnel              # of the last encapsulation header
+    uint8_t ip_tunnel           # of the one that carries the innermost IP packet
+    uint8_t stop_reason
+    uint8_t stop_layer
+    const uint8_t* quoted       # the packet that an ICMP error quotes, or NULL
+    const uint8_t* quoted_end
+    uint8_t tcp_flags
+    # Each of these is set as `has` or a version says.
+    uint8_t protocol
+    uint8_t ttl
+    uint8_t window_scale
+    uint8_t icmp_type
+    uint8_t icmp_code
+    uint16_t ethertype
     uint64_t frame              # 1-based number in its capture
     Address src
     Address dst
     Address outer_src
     Address outer_dst
     uint64_t digest             # of the start of the payload, for non-TCP
-    const uint8_t* quoted       # the packet that an ICMP error quotes, or NULL
-    const uint8_t* quoted_end
-    uint32_t has                # HAS_ and IS_ bits
-    uint32_t captured_length
-    uint32_t wire_length
-    uint32_t link_interface     # SLL2 interface index
-    uint32_t point              # observation point
-    uint32_t ip_length          # octets of the innermost IP packet, on the link
-    uint32_t payload_length     # octets above the transport header, on the link
-    uint32_t vni                # of the last VXLAN or Geneve header
-    uint32_t ip_vni             # of the one that carries the innermost IP packet
-    uint32_t fragment_id
     uint32_t seq
     uint32_t ack
-    uint32_t tsval
-    uint32_t option_kinds       # of a SYN: kinds in order, four bits each
     uint16_t src_port
     uint16_t dst_port
-    uint16_t ethertype
+    uint32_t point              # observation point
+    uint32_t fragment_id
+    uint32_t tsval
+    uint32_t option_kinds       # of a SYN: kinds in order, four bits each
     uint16_t vlan
     uint16_t ip_id
     uint16_t window
     uint16_t mss
     uint16_t icmp_id
-    uint8_t ip_version          # 0: no IP header was read
-    uint8_t outer_version       # 0: not encapsulated
-    uint8_t ip_layers           # IP headers read
-    uint8_t protocol
-    uint8_t ttl
-    uint8_t tcp_flags
-    uint8_t window_scale
-    uint8_t icmp_type
-    uint8_t icmp_code
-    uint8_t tunnel              # of the last encapsulation header
-    uint8_t ip_tunnel           # of the one that carries the innermost IP packet
-    uint8_t tunnel_depth
-    uint8_t stop_reason
-    uint8_t stop_layer

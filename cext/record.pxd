@@ -1,10 +1,17 @@
-# One flow in the making: 296 octets, laid out by how often they are touched.
+# One flow in the making: 320 octets, laid out by how often they are touched.
 #
 # A packet of a known flow touches the two cache lines of FlowHot. FlowCold is touched
 # by a flow's first packets, FlowTail when a second packet enters a direction's sample,
 # and both by rare events. Side 0 is the end with the smaller (address, port).
 
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport (
+    UINT64_MAX,
+    int64_t,
+    uint8_t,
+    uint16_t,
+    uint32_t,
+    uint64_t,
+)
 
 cdef enum:
     SAMPLE_SIZE = 4             # packet ids kept per direction
@@ -16,9 +23,8 @@ cdef enum:
     MARK_COUNTERS = 1 << 2      # the tail's counters are set
     MARK_SYN_OPTIONS = 1 << 3   # read from side 0's SYN; side 1's is the next bit
     MARK_GAP = 1 << 5           # side 0 has skipped octets; side 1: next
-    SAMPLE_BITS = 3             # of the number of samples of side 0, then of side 1
-    SAMPLE_SHIFT = 7
-    SAMPLE_MASK = 0x7
+    MARK_SAMPLE = 1 << 7        # side 0 has a sample; side 1: next
+    MARK_TAIL_SAMPLE = 1 << 9   # of more than one id, all in the tail; side 1: next
     MARK_ACKED_ISN = 1 << 13    # side 0's SYN is known from the SYN-ACK; side 1: next
 
 # FlowHead.state
@@ -37,7 +43,7 @@ cdef enum:
 cdef struct FlowSide:           # 32 octets: what every packet of a direction changes
     uint64_t bytes              # of innermost IP packets
     uint64_t payload
-    uint64_t sample_limit       # the largest id in the sample
+    uint64_t sample_limit       # the only id, or what a further one must be less than
     uint32_t packets
     uint32_t seq_end
 
@@ -70,7 +76,7 @@ cdef struct ColdSide:           # 32 octets: what few packets of a direction cha
     uint32_t seq_start
     uint32_t retransmits
     uint32_t syn_options        # kinds in order, four bits each; top four: scale + 1
-    uint32_t sample_limit_time  # microseconds modulo 2 ** 32, UINT32_MAX: not known
+    uint32_t sample_time        # of the only id: see TailSide.times
     uint32_t first_seen[2]      # side 0: first frame; side 1: VLAN id; ICMP type, code
 
 
@@ -78,15 +84,17 @@ cdef struct FlowCold:           # 64 octets
     ColdSide sides[2]
 
 
+cdef struct TailSide:           # 64 octets: one cache line
+    uint64_t ids[SAMPLE_SIZE]   # of the sample, in no order; UINT64_MAX: none
+    uint32_t times[SAMPLE_SIZE]  # microseconds modulo 2 ** 32, UINT32_MAX: not known
+    uint32_t gap_start          # octets that were skipped and may still come
+    uint32_t gap_end
+    uint32_t counters[2]        # side 0: ICMP errors, copies; side 1: fragments
+
+
 # Nothing of it is set when a flow begins: FlowHead.marks says what is.
-cdef struct FlowTail:           # 104 octets
-    uint64_t sample_ids[2][SAMPLE_SIZE - 1]     # ascending, all below sample_limit
-    uint32_t sample_times[2][SAMPLE_SIZE - 1]   # see ColdSide.sample_limit_time
-    uint32_t gap_start[2]       # octets that were skipped and may still come
-    uint32_t gap_end[2]
-    uint32_t icmp_errors
-    uint32_t copies
-    uint32_t fragments
+cdef struct FlowTail:           # 128 octets
+    TailSide sides[2]
 
 
 # A (type, VNI, unordered endpoints) that flows refer to by number.
@@ -104,22 +112,80 @@ cdef struct FlowRecord:
     FlowTail tail
 
 
-cdef inline int sample_count(const FlowHead* head, int side) noexcept nogil:
-    return head.marks >> (SAMPLE_SHIFT + SAMPLE_BITS * side) & SAMPLE_MASK
-
-
-cdef inline void add_sample_count(FlowHead* head, int side) noexcept nogil:
-    head.marks += 1 << (SAMPLE_SHIFT + SAMPLE_BITS * side)
-
-
-cdef inline FlowTail* with_counters(FlowHead* head, FlowTail* tail) noexcept nogil:
-    """Give the tail with its counters set."""
+cdef inline TailSide* with_counters(FlowHead* head, FlowTail* tail) noexcept nogil:
+    """Give the tail's sides with their counters set."""
     if not head.marks & MARK_COUNTERS:
         head.marks |= MARK_COUNTERS
-        tail.icmp_errors = 0
-        tail.copies = 0
-        tail.fragments = 0
-    return tail
+        tail.sides[0].counters[0] = tail.sides[0].counters[1] = 0
+        tail.sides[1].counters[0] = 0
+    return tail.sides
+
+
+cdef inline void count_icmp_error(FlowHead* head, FlowTail* tail) noexcept nogil:
+    with_counters(head, tail)[0].counters[0] += 1
+
+
+cdef inline void count_copy(FlowHead* head, FlowTail* tail) noexcept nogil:
+    with_counters(head, tail)[0].counters[1] += 1
+
+
+cdef inline void count_fragment(FlowHead* head, FlowTail* tail) noexcept nogil:
+    with_counters(head, tail)[1].counters[0] += 1
+
+
+cdef inline uint32_t icmp_errors_of(
+    const FlowHead* head, const FlowTail* tail
+) noexcept nogil:
+    return tail.sides[0].counters[0] if head.marks & MARK_COUNTERS else 0
+
+
+cdef inline uint32_t copies_of(
+    const FlowHead* head, const FlowTail* tail
+) noexcept nogil:
+    return tail.sides[0].counters[1] if head.marks & MARK_COUNTERS else 0
+
+
+cdef inline uint32_t fragments_of(
+    const FlowHead* head, const FlowTail* tail
+) noexcept nogil:
+    return tail.sides[1].counters[0] if head.marks & MARK_COUNTERS else 0
+
+
+cdef inline void insert_sample(
+    FlowHead* head,
+    FlowSide* mine,
+    const ColdSide* cold,
+    TailSide* tail,
+    int side,
+    uint64_t id,
+    uint32_t microseconds,
+) noexcept nogil:
+    """Put a further packet id into the sample of the smallest, once."""
+    cdef uint64_t* ids = tail.ids
+    cdef int first, second, largest
+    if not head.marks & MARK_TAIL_SAMPLE << side:
+        if id == mine.sample_limit:
+            return
+        head.marks |= MARK_TAIL_SAMPLE << side
+        ids[0] = mine.sample_limit
+        tail.times[0] = cold.sample_time
+        ids[1] = id
+        tail.times[1] = microseconds
+        ids[2] = ids[3] = UINT64_MAX
+        mine.sample_limit = UINT64_MAX
+        return
+    # Whether an id is there and which is the largest is anybody's guess: no branches.
+    if (
+        (id >= mine.sample_limit)
+        | (id == ids[0]) | (id == ids[1]) | (id == ids[2]) | (id == ids[3])
+    ):
+        return
+    first = ids[1] > ids[0]
+    second = 2 + (ids[3] > ids[2])
+    largest = second if ids[second] > ids[first] else first
+    ids[largest] = id
+    tail.times[largest] = microseconds
+    mine.sample_limit = max(max(ids[0], ids[1]), max(ids[2], ids[3]))
 
 
 cdef inline uint64_t first_frame_of(const FlowCold* flow) noexcept nogil:

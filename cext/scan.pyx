@@ -4,7 +4,7 @@ from analyzer._cext.decode cimport Decoder
 from analyzer._cext.flows cimport FlowTable
 from analyzer._cext.frames cimport FrameReader
 from analyzer._cext.packets cimport PacketRows
-from cext.frame cimport FRAME_BATCH, Frame
+from cext.frame cimport FRAME_BATCH
 from cext.packet cimport Packet
 
 cdef enum:
@@ -36,7 +36,6 @@ def scan(
         True when the buffer is used up and it is the interpreter's turn to fill it;
         False when the rows are full and must be taken first.
     """
-    cdef Frame frames[FRAME_BATCH]
     cdef Packet batches[2][FRAME_BATCH]     # the flow table is one batch behind
     cdef Packet* packets = &batches[0][0]
     cdef Packet* other = &batches[1][0]
@@ -49,7 +48,7 @@ def scan(
                     flows.flush()
                 used_up = False
                 break
-            count = reader.next(frames, FRAME_BATCH)
+            count = reader.next(packets, FRAME_BATCH)
             if count == 0:
                 if flows is not None:
                     flows.flush()       # what waits may point into the buffer
@@ -58,7 +57,7 @@ def scan(
                 if reader.refill() <= 0:
                     break
                 continue
-            decoder.decode(frames, packets, count)
+            decoder.decode(packets, count)
             if rows is not None:
                 rows.add(packets, count)
             if flows is not None:

@@ -38,7 +38,7 @@ from cext.record cimport (
     FlowHead,
     FlowHot,
     FlowSide,
-    FlowTail,
+    TailSide,
 )
 from cext.wire.tcp cimport TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 
@@ -180,7 +180,7 @@ cdef inline void follow_handshake(
 
 
 cdef inline bint follow_sequence(
-    FlowHot* flow, FlowCold* cold, FlowTail* tail, const Packet* packet, int side
+    FlowHot* flow, FlowCold* cold, TailSide* tail, const Packet* packet, int side
 ) noexcept nogil:
     """Follow the octets sent; True if all of a segment's passed here before.
 
@@ -212,8 +212,8 @@ cdef inline bint follow_sequence(
     if ahead > 0:
         if not flow.head.marks & MARK_GAP << side:
             flow.head.marks |= MARK_GAP << side
-            tail.gap_start[side] = mine.seq_end
-        tail.gap_end[side] = packet.seq
+            tail.gap_start = mine.seq_end
+        tail.gap_end = packet.seq
         mine.seq_end = end
         return False
     if <int32_t>(end - mine.seq_end) > 0:
@@ -225,12 +225,12 @@ cdef inline bint follow_sequence(
         return False    # a keep-alive
     if (
         flow.head.marks & MARK_GAP << side
-        and <int32_t>(packet.seq - tail.gap_start[side]) >= 0
-        and <int32_t>(tail.gap_end[side] - end) >= 0
+        and <int32_t>(packet.seq - tail.gap_start) >= 0
+        and <int32_t>(tail.gap_end - end) >= 0
     ):
-        if packet.seq == tail.gap_start[side]:
-            tail.gap_start[side] = end
-            if end == tail.gap_end[side]:
+        if packet.seq == tail.gap_start:
+            tail.gap_start = end
+            if end == tail.gap_end:
                 flow.head.marks &= ~(MARK_GAP << side)
         return False
     if (

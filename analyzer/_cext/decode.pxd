@@ -1,7 +1,6 @@
 cimport cython
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
-from cext.frame cimport Frame
 from cext.packet cimport LAYER_COUNT, TUNNEL_COUNT, Packet
 
 cdef enum:
@@ -42,9 +41,7 @@ cdef class Decoder:
     cdef uint32_t last_point
     cdef bint out_of_memory
 
-    cdef void decode(
-        self, const Frame* frames, Packet* packets, int count
-    ) noexcept nogil
+    cdef void decode(self, Packet* packets, int count) noexcept nogil
     cdef void count_vni(self, uint32_t vni) noexcept nogil
     cdef uint32_t point_of(
         self, uint32_t interface, uint32_t link_interface

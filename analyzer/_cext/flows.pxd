@@ -5,7 +5,7 @@ from analyzer._cext.addresses cimport AddressTable
 from cext.flow_columns cimport RowWriter
 from cext.frame cimport FRAME_BATCH
 from cext.packet cimport Packet
-from cext.record cimport FlowCold, FlowHot, FlowRecord, FlowTail, TunnelEntry
+from cext.record cimport FlowCold, FlowHot, FlowRecord, FlowTail, TailSide, TunnelEntry
 
 
 cdef struct TunnelSlot:
@@ -44,7 +44,7 @@ cdef struct Lookup:
 cdef struct Sample:
     FlowHot* hot
     FlowCold* cold
-    FlowTail* tail
+    TailSide* tail
     uint64_t id
     uint32_t microseconds
     int side
@@ -107,7 +107,7 @@ cdef class FlowTable:
         self, const Packet* packet, uint16_t* src_port, uint16_t* dst_port,
         const Lookup* key
     ) noexcept nogil
-    cdef void count_icmp_error(self, const Packet* packet) noexcept nogil
+    cdef void count_quoted(self, const Packet* packet) noexcept nogil
     cdef RowWriter row_writer(
         self,
         const int32_t[::1] captures,

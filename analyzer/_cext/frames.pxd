@@ -1,7 +1,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from cext.frame cimport Frame
+from cext.packet cimport Packet
 
 
 cdef struct InterfaceState:
@@ -43,12 +43,12 @@ cdef class FrameReader:
 
     cdef bint make_room(self) noexcept nogil
     cdef Py_ssize_t refill(self) noexcept nogil
-    cdef int next(self, Frame* frames, int room) noexcept nogil
-    cdef int next_pcap(self, Frame* frames, int room) noexcept nogil
-    cdef int next_pcapng(self, Frame* frames, int room) noexcept nogil
+    cdef int next(self, Packet* packets, int room) noexcept nogil
+    cdef int next_pcap(self, Packet* packets, int room) noexcept nogil
+    cdef int next_pcapng(self, Packet* packets, int room) noexcept nogil
     cdef void read_file_header(self) noexcept nogil
     cdef bint fill_frame(
-        self, Frame* frame, const uint8_t* body, uint32_t length, uint32_t kind
+        self, Packet* packet, const uint8_t* body, uint32_t length, uint32_t kind
     ) noexcept nogil
     cdef void section_header(self, const uint8_t* body, uint32_t length) noexcept nogil
     cdef int add_interface(

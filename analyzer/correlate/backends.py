@@ -93,6 +93,7 @@ def with_backends(
         known.endpoints.lazy()
         .filter(pl.col("is_ready") & pl.col("backend_port").is_not_null())
         .unique([*_PORT, "protocol", "backend_ip", "backend_port"])
+        .with_columns(is_v6=_is_v6("backend_ip"))
         .sort("backend_ip", "backend_port")
     )
     open_ = connections.lazy().filter(
@@ -107,12 +108,13 @@ def with_backends(
         pl.col("protocol").cast(pl.String),
         *_PORT,
         "entry_node",
+        is_v6=_is_v6("destination_ip"),
         is_local=(
             (pl.col("since") <= pl.col("started")) & (pl.col("started") <= pl.col("until"))
         ).fill_null(value=False),
     )
     matches = (
-        local.join(endpoints, on=[*_PORT, "protocol"], nulls_equal=True)
+        local.join(endpoints, on=[*_PORT, "protocol", "is_v6"], nulls_equal=True)
         .filter(~pl.col("is_local") | (pl.col("backend_node") == pl.col("entry_node")))
         .sort("group", "backend_ip", "backend_port")
     )
@@ -166,3 +168,7 @@ def with_backends(
         )
         .drop("left", "is_local", "backend_candidates")
     )
+
+
+def _is_v6(address: str) -> pl.Expr:
+    return pl.col(address).str.contains(":", literal=True)

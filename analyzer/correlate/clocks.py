@@ -31,8 +31,9 @@ _SECOND = 1_000_000_000
 class Clock(NamedTuple):
     """What one host's clock shows, against that of the host ``reference``.
 
-    ``offset`` (ns) is what it showed more at ``at`` (ns), ``drift`` how much faster it
-    runs (seconds per second), ``bound`` (ns) how far the offset may be off.
+    ``offset`` (ns) is what it showed more when it showed ``at`` (ns), ``drift`` how
+    much faster it runs (seconds per second), ``bound`` (ns) how far the offset may be
+    off.
     """
 
     reference: int
@@ -45,7 +46,9 @@ class Clock(NamedTuple):
         """Give the clock against the reference of the clock it was compared with."""
         return Clock(
             other.reference,
-            self.offset + other.offset + other.drift * (self.at - other.at),
+            self.offset
+            + other.offset
+            + other.drift * (self.at - self.offset - other.at),
             self.drift + other.drift,
             self.bound + other.bound,
             self.at,
@@ -245,12 +248,12 @@ def _edges(differences: pl.DataFrame) -> dict[tuple[int, int], Clock]:
         upper = of_pair.filter("is_upper")
         lower = of_pair.filter(~pl.col("is_upper"))
         if upper.height and lower.height:
-            clock = _between(
+            offset, drift, bound, at = _between(
                 list(upper.select("time", "difference").iter_rows()),
                 list(lower.select("time", "difference").iter_rows()),
             )
-            edges[a, b] = Clock(a, *clock)
-            edges[b, a] = Clock(b, -clock[0], -clock[1], *clock[2:])
+            edges[a, b] = Clock(a, offset, drift, bound, at + offset)
+            edges[b, a] = Clock(b, -offset, -drift, bound, at)
     return edges
 
 

@@ -85,12 +85,13 @@ def _translations(entries: pl.DataFrame, roles: pl.DataFrame) -> pl.LazyFrame:
     codes = roles.lazy().select("address", pl.col("code").cast(pl.UInt64))
     table = entries.lazy()
     for side in ("src", "dst", "reply_src", "reply_dst"):
+        echo_id = "reply_icmp_id" if side.startswith("reply") else "icmp_id"
         table = table.join(
             codes, left_on=f"{side}_ip", right_on="address", maintain_order="left"
         ).with_columns(
             (
                 pl.col("code") * 65536
-                + pl.col(f"{side}_port").fill_null(pl.col("icmp_id")).fill_null(0)
+                + pl.col(f"{side}_port").fill_null(pl.col(echo_id)).fill_null(0)
             ).alias(side)
         ).drop("code")
     return table.filter(

@@ -35,6 +35,7 @@ cdef packed struct Ipv4Header:
 cdef enum:
     IPV4_MORE_FRAGMENTS = 0x2000
     IPV4_FRAGMENT_OFFSET = 0x1FFF
+    IPV4_PLAIN = 0x45           # version 4, no options
     PROTOCOL_ICMP = 1
     PROTOCOL_IPV4 = 4
     PROTOCOL_TCP = 6
