@@ -60,7 +60,7 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
     ordered = in_path_order(seen.filter(is_several), samples(numbered))
     connections = chains(ordered, seen.filter(~is_several))
     connections = with_conntrack(connections, roles, cluster)
-    connections = connections_table(connections, numbered, roles, known)
+    connections = connections_table(connections, seen, numbered, roles, known)
     numbers = connections.select("connection_id", "group")
     measured = hops(ordered, samples(numbered), grouped.clocks)
     return Correlated(

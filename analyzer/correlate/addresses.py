@@ -123,6 +123,9 @@ def _inferred(flows: pl.LazyFrame, seen: pl.DataFrame) -> pl.DataFrame:
         .select(
             "flow",
             "point",
+            is_v6=pl.col("outer_originator_ip")
+            .cast(pl.String)
+            .str.contains(":", literal=True),
             outer_originator=pl.col("outer_originator_ip").to_physical(),
             outer_responder=pl.col("outer_responder_ip").to_physical(),
             originator=pl.col("originator_ip").to_physical(),
@@ -177,27 +180,24 @@ def _node_names(tunneled: pl.DataFrame) -> pl.DataFrame:
         ``name`` (str).
     """
     point = pl.col("point").cast(pl.String)
+    host = ["name", "is_v6"]
     pairs = (
         tunneled.filter(point.str.contains("/", literal=True))
         .select(
             point.str.split("/").list.first().alias("name"),
+            "is_v6",
             low=pl.min_horizontal("outer_originator", "outer_responder"),
             high=pl.max_horizontal("outer_originator", "outer_responder"),
         )
         .unique()
-    )
-    per_host = pairs.select("name", pl.len().over("name").alias("pairs"), "low", "high")
-    ends = pl.concat(
-        [
-            per_host.select("name", "pairs", outer="low"),
-            per_host.select("name", "pairs", outer="high"),
-        ]
+        .with_columns(pairs=pl.len().over(host))
     )
     return (
-        ends.group_by("name", "pairs", "outer")
+        pl.concat([pairs.select(*host, "pairs", outer=end) for end in ("low", "high")])
+        .group_by(*host, "pairs", "outer")
         .len()
         .filter(pl.col("len") == pl.col("pairs"))
-        .filter(pl.len().over("name") == 1)
+        .filter(pl.len().over(host) == 1)
         .filter(pl.len().over("outer") == 1)
         .select("outer", "name")
     )

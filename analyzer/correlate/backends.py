@@ -16,8 +16,19 @@ _PORT = ("service_namespace", "service_name", "service_port_name")
 _MOST_CANDIDATES = 32
 
 
-def watched(flows: pl.LazyFrame, roles: pl.DataFrame) -> pl.DataFrame:
+def watched(
+    seen: pl.DataFrame, flows: pl.LazyFrame, roles: pl.DataFrame
+) -> pl.DataFrame:
     """Find the nodes on whose NIC a capture would have shown what leaves them.
+
+    Parameters
+    ----------
+    seen : pl.DataFrame
+        Sightings with details.
+    flows : pl.LazyFrame
+        The flows table with its row index as ``flow``.
+    roles : pl.DataFrame
+        See :func:`analyzer.correlate.addresses.address_roles`.
 
     Returns
     -------
@@ -35,32 +46,27 @@ def watched(flows: pl.LazyFrame, roles: pl.DataFrame) -> pl.DataFrame:
     ends = pl.concat(
         [
             tunneled.select(
-                "point", "flow", end=pl.col(f"outer_{side}_ip").to_physical()
+                "point", "flow", code=pl.col(f"outer_{side}_ip").to_physical()
             )
             for side in ("originator", "responder")
         ]
     )
     flows_at = pl.col("flow").n_unique()
+    # A point with one peer only does not tell which of the two it is at, unless its
+    # name does.
+    is_named = pl.col("point").cast(pl.String).str.starts_with(pl.col("node") + "/")
     return (
-        ends.group_by("point", "end")
+        ends.join(names, on="code")
+        .group_by("point", "node")
         .agg(flows_at.alias("ending"))
         .join(tunneled.group_by("point").agg(flows_at), on="point")
         .filter(pl.col("ending") == pl.col("flow"))
-        .join(names, left_on="end", right_on="code")
-        # A point with one peer only does not tell which of the two it is at, unless
-        # its name does.
-        .with_columns(
-            is_named=pl.col("point").cast(pl.String).str.starts_with(
-                pl.col("node") + "/"
-            )
-        )
-        .filter((pl.len().over("point") == 1) | pl.col("is_named"))
+        .filter((pl.len().over("point") == 1) | is_named)
         .select("point", "node")
         .join(
-            flows.group_by("point").agg(
-                since=pl.col("start_time").min().to_physical(),
-                until=pl.col("end_time").max().to_physical(),
-            ),
+            seen.lazy()
+            .group_by("point")
+            .agg(since=pl.col("start").min(), until=pl.col("end").max()),
             on="point",
         )
         .group_by("node")
@@ -110,7 +116,7 @@ def with_backends(
         "entry_node",
         is_v6=_is_v6("destination_ip"),
         is_local=(
-            (pl.col("since") <= pl.col("started")) & (pl.col("started") <= pl.col("until"))
+            (pl.col("since") <= pl.col("start")) & (pl.col("start") <= pl.col("until"))
         ).fill_null(value=False),
     )
     matches = (

@@ -66,7 +66,15 @@ def chains(ordered: pl.DataFrame, alone: pl.DataFrame) -> pl.DataFrame:
         pl.col("is_answered").any(),
         pl.col("start").min(),
         pl.col("end").max(),
-        *(pl.col(name).get(best) for name in counters),
+        # On `lo`, no sighting has both ways.
+        *(
+            pl.when(pl.col(f"{side}_packets").get(best) > 0)
+            .then(pl.col(f"{side}_{name}").get(best))
+            .otherwise(pl.col(f"{side}_{name}").max())
+            .alias(f"{side}_{name}")
+            for side in ("client", "server")
+            for name in _SIDES
+        ),
         pl.col("retransmits").get(best),
         pl.col("requests").max(),
         pl.col("tcp_state").drop_nulls().first().alias("_any_state"),

@@ -25,7 +25,6 @@ _WINDOWS = 128
 RESOLUTION = 1000
 #: Quartz is not worse than this.
 _MOST_DRIFT = 300e-6
-_SECOND = 1_000_000_000
 
 
 class Clock(NamedTuple):
@@ -207,19 +206,25 @@ def _differences(
             suffix="_b",
         )
     )
-    middle = (pl.col("first_b") + pl.col("last_b") - pl.col("first") - pl.col("last")) / 2
+    middle = pl.col("first_b") + pl.col("last_b") - pl.col("first") - pl.col("last")
+    pair = ["group", "a", "b"]
+
+    def earliest(name: str, *, from_client: bool) -> pl.Expr:
+        of_way = pl.col("from_client") == from_client
+        return pl.col(name).filter(of_way).sort_by(
+            pl.col("first").filter(of_way), pl.col("id").filter(of_way)
+        ).first().over(pair)
+
+    there, back = (earliest("_middle", from_client=way) for way in (True, False))
+    asked, answered = (earliest("first", from_client=way) for way in (True, False))
     return (
-        both.with_columns(_middle=middle)
+        both.with_columns(_middle=middle / 2)
         # In the direction in which `b` comes later by the clocks, it is later: the
-        # other way round the same connection would have a negative round trip.
-        .with_columns(
-            _there=pl.col("_middle").filter("from_client").median().over("group", "a", "b"),
-            _back=pl.col("_middle").filter(~pl.col("from_client")).median().over("group", "a", "b"),
-        )
-        .drop_nulls(["_there", "_back"])
-        .with_columns(
-            is_upper=pl.col("from_client") == (pl.col("_there") > pl.col("_back"))
-        )
+        # other way round the connection would have a negative round trip. Between
+        # its request and its answer, drift must not have turned that round.
+        .with_columns(_round_trip=there - back, _apart=(answered - asked).abs())
+        .filter(pl.col("_round_trip").abs() > 2 * _MOST_DRIFT * pl.col("_apart"))
+        .with_columns(is_upper=pl.col("from_client") == (pl.col("_round_trip") > 0))
         .select(
             "a",
             "b",
@@ -269,7 +274,6 @@ def _between(
     """
     times = [time for time, _ in upper + lower]
     middle = (min(times) + max(times)) / 2
-    span = (max(times) - min(times)) / _SECOND
 
     def room(drift: float) -> tuple[float, float]:
         most = min(value - drift * (time - middle) for time, value in upper)
@@ -283,7 +287,7 @@ def _between(
     # The margin is a concave function of the drift.
     best = _highest(margin, -_MOST_DRIFT, _MOST_DRIFT)
     # Drift that the bounds do not need is none.
-    drift = 0.0 if span < 1 or margin(0) > margin(best) / 2 else best
+    drift = 0.0 if margin(0) > max(0, margin(best) / 2) else best
     least, most = room(drift)
     offset = (least + most) / 2
     # Every line between the bounds might be the true one.
@@ -295,8 +299,8 @@ def _between(
         )
         for part in range(9)
     ]
-    bound = max(max(most - offset, offset - least) for least, most in edges)
-    return offset, drift, abs(bound) + RESOLUTION, middle
+    bound = max(abs(end - offset) for edge in edges for end in edge)
+    return offset, drift, bound + RESOLUTION, middle
 
 
 def _highest(function: Callable[[float], float], low: float, high: float) -> float:

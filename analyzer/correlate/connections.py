@@ -11,6 +11,7 @@ from analyzer.correlate.services import Services
 
 def connections_table(
     connections: pl.DataFrame,
+    seen: pl.DataFrame,
     flows: pl.LazyFrame,
     roles: pl.DataFrame,
     known: Services,
@@ -21,6 +22,8 @@ def connections_table(
     ----------
     connections : pl.DataFrame
         See :func:`analyzer.correlate.chains.chains`, after conntrack.
+    seen : pl.DataFrame
+        Sightings with details.
     flows : pl.LazyFrame
         The flows table with its row index as ``flow``.
     roles : pl.DataFrame
@@ -36,7 +39,6 @@ def connections_table(
     raw_times = flows.select(
         first=pl.col("flow"),
         start_time=pl.col("start_time"),
-        started=pl.col("start_time").to_physical(),
         outer_first=pl.col("outer_originator_ip").to_physical(),
     )
     named = with_destinations(connections, roles, known)
@@ -44,7 +46,7 @@ def connections_table(
         named.lazy().join(raw_times, on="first", how="left", maintain_order="left").collect()
     )
     named = named.with_columns(entry_node=_entry_node(roles))
-    named = with_backends(named, known, watched(flows, roles))
+    named = with_backends(named, known, watched(seen, flows, roles))
     named = _with_backend_names(named, roles, known)
     is_known = pl.col("is_destination_known")
     has_port = ~pl.col("protocol").cast(pl.String).is_in(["icmp", "icmp6"])
@@ -136,17 +138,24 @@ def _entry_node(roles: pl.DataFrame) -> pl.Expr:
     )
     node_names = nodes["node"].drop_nulls().unique().implode()
     seen_at = at.list.eval(pl.element().filter(pl.element().is_in(node_names))).list.first()
-    return pl.coalesce(
-        pl.when(is_node_port).then("destination_node"),
-        pl.when(own).then("source_node"),
-        pl.when(pl.col("client_role").is_in(["pod", "node", "tunnel"])).then(
-            "client_node"
-        ),
-        pl.when(is_direct_to_node).then("destination_node"),
-        pl.when("is_tunneled")
+    # A node's port is a service's, translated there, or its own: nobody says which.
+    is_open = (pl.col("destination_role") == "node") & pl.col("may_be_front")
+    return (
+        pl.when(is_node_port)
+        .then("destination_node")
+        .when(is_open & pl.col("client_role").is_not_null())
+        .then(None)
+        .when(own)
+        .then("source_node")
+        .when(pl.col("client_role").is_in(["pod", "node", "tunnel"]))
+        .then("client_node")
+        .when("is_tunneled")
         .then(outer)
+        # Without that, it may be the last node on the way as well.
         .when("is_destination_known")
-        .then(seen_at),
+        .then(
+            pl.coalesce(pl.when(is_direct_to_node).then("destination_node"), seen_at)
+        )
     )
 
 

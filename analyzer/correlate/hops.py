@@ -147,6 +147,7 @@ def _pairs(places: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
         "bound",
         "start",
         "end",
+        "fragments",
         "_since",
         "_until",
         *(
@@ -215,14 +216,18 @@ def _losses(side: str, *, flipped: bool) -> dict[str, pl.Expr]:
         .when(sent <= came)
         .then(0)
     )
-    spans = (
-        (pl.col("_since") <= pl.col("start_next"))
+    is_comparable = (
+        # Hosts put fragments together and take datagrams apart again.
+        (pl.col("fragments") + pl.col("fragments_next") == 0)
+        # On `lo`, each direction has a tuple of its own.
+        & (packets_sent > 0)
+        & (pl.col("_since") <= pl.col("start_next"))
         & (pl.col("_since_next") <= pl.col("start"))
         & (pl.col("_until") >= pl.col("end_next"))
         & (pl.col("_until_next") >= pl.col("end"))
     )
     more = (came > sent) | ((came == sent) & (came == 0) & (packets_came > packets_sent))
     return {
-        "lost_segments": pl.when(spans).then(missing).cast(pl.UInt64),
-        "capture_loss": (spans & more).fill_null(value=False),
+        "lost_segments": pl.when(is_comparable).then(missing).cast(pl.UInt64),
+        "capture_loss": (is_comparable & more).fill_null(value=False),
     }

@@ -34,8 +34,8 @@ def with_destinations(
     -------
     pl.DataFrame
         The same, with the services' names, ``destination_kind``, ``service_evidence``
-        (str), ``is_rewritten``, ``is_destination_known``, ``is_backend_known`` (bool),
-        and ``candidates`` (list of str).
+        (str), ``is_rewritten``, ``may_be_front``, ``is_destination_known``,
+        ``is_backend_known`` (bool), and ``candidates`` (list of str).
 
     Notes
     -----
@@ -132,6 +132,7 @@ def with_destinations(
         destination_kind=kind,
         service_evidence=evidence,
         is_rewritten=rewritten,
+        may_be_front=may_be_front & ~rewritten,
         is_destination_known=rewritten | has_front | direct,
         is_backend_known=rewritten
         | (~has_front & (role != "service") & ~may_be_front & (

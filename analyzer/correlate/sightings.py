@@ -169,6 +169,7 @@ def details(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
         "point",
         "tcp_state",
         "copies",
+        "fragments",
         "handshake_rtt",
         "requests",
         "icmp_errors",

@@ -197,11 +197,15 @@ def count(
 
 
 def is_joined(row: Row, shown: Shown) -> bool:
-    """Whether a row states both sides of the translation."""
+    """Whether a row states both sides of the translation.
+
+    The last tuple that was captured need not be the backend's: a node's port may be a
+    service's. Then the row may leave the backend open.
+    """
     return (
         (row["client_ip"], row["client_port"]) == shown.source(0)
         and (row["destination_ip"], row["destination_port"]) == shown.destination
-        and (row["backend_ip"], row["backend_port"]) == shown.backend
+        and (row["backend_ip"], row["backend_port"]) in (shown.backend, (None, None))
     )
 
 
