@@ -948,6 +948,7 @@ cdef inline void account(
     cdef bint is_tcp = packet.protocol == PROTOCOL_TCP
     cdef bint known_payload = (packet.has & HAS_PAYLOAD_LENGTH) != 0
     cdef bint repeated = False, copied = False
+    cdef int speaks
     if is_tcp and packet.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN | TCP_ACK:
         originator = 1 - side   # who answers a SYN did not send the first packet
     if likely_true(record != 0):
@@ -1018,14 +1019,17 @@ cdef inline void account(
         id = packet.digest
         if not head.marks & MARK_SAMPLE << side:
             cold.sides[side].digest = id
-    if packet.payload_length and not repeated and not copied and known_payload:
-        if (
-            side == originator_of(head)
-            and not head.state & STATE_SPEAKER << side
-        ):
-            head.turns += 1
-        head.state &= ~(<uint16_t>3 * STATE_SPEAKER)
-        head.state |= STATE_SPEAKER << side
+    # Who speaks when is unpredictable, so without branches.
+    speaks = (
+        (packet.payload_length != 0) & known_payload & (not repeated) & (not copied)
+    )
+    head.turns += (
+        speaks
+        & (side == originator_of(head))
+        & (not head.state & STATE_SPEAKER << side)
+    )
+    head.state &= ~(3 * STATE_SPEAKER * speaks)
+    head.state |= STATE_SPEAKER * speaks << side
     if id and (
         id < mine.sample_limit or not head.marks & MARK_TAIL_SAMPLE << side
     ):
