@@ -20,7 +20,7 @@ cdef class Columns:
     Parameters
     ----------
     rows : int
-        Rows that every buffer has room for; a multiple of eight.
+        Rows that every buffer has room for; a multiple of 64.
     data, validity, offsets : sequence of buffer or None
         Values; validity bitmaps of the values; int32 offsets of lists and texts. A
         column whose data is None is not filled.
@@ -28,21 +28,26 @@ cdef class Columns:
 
     def __cinit__(self, Py_ssize_t rows, data, validity, offsets):
         cdef int column
+        cdef Py_ssize_t size
         self.rows = rows
         self.count = len(data)
         self.views = [data, validity, offsets]
         self.data = <void**>calloc(self.count, sizeof(void*))
+        self.widths = <uint8_t*>calloc(self.count, sizeof(uint8_t))
         self.validity = <uint8_t**>calloc(self.count, sizeof(void*))
         self.offsets = <int32_t**>calloc(self.count, sizeof(void*))
         self.validity_sizes = <Py_ssize_t*>calloc(self.count, sizeof(Py_ssize_t))
         self.buffers = <Py_buffer*>calloc(3 * self.count, sizeof(Py_buffer))
         if not (
-            self.data and self.validity and self.offsets
+            self.data and self.widths and self.validity and self.offsets
             and self.validity_sizes and self.buffers
         ):
             raise MemoryError
         for column in range(self.count):
             self.data[column] = self.address_of(data[column])
+            if self.data[column] != NULL:
+                size = self.buffers[self.buffer_count - 1].len
+                self.widths[column] = <uint8_t>(size // rows)
             self.validity[column] = <uint8_t*>self.address_of(validity[column])
             if self.validity[column] != NULL:
                 self.validity_sizes[column] = self.buffers[self.buffer_count - 1].len
@@ -62,6 +67,7 @@ cdef class Columns:
             PyBuffer_Release(&self.buffers[index])
         free(self.buffers)
         free(self.data)
+        free(self.widths)
         free(self.validity)
         free(self.validity_sizes)
         free(self.offsets)

@@ -22,12 +22,14 @@ cdef extern from * nogil:
     #define big64(v) __builtin_bswap64(v)
     #define little16(v) (v)
     #define little32(v) (v)
+    #define little64(v) (v)
     #else
     #define big16(v) (v)
     #define big32(v) (v)
     #define big64(v) (v)
     #define little16(v) __builtin_bswap16(v)
     #define little32(v) __builtin_bswap32(v)
+    #define little64(v) __builtin_bswap64(v)
     #endif
 
     static inline uint16_t be16(const void *p)
@@ -68,6 +70,7 @@ cdef extern from * nogil:
     uint64_t be64(const void* octets)
     uint16_t le16(const void* octets)
     uint32_t le32(const void* octets)
+    uint64_t little64(uint64_t value)
     uint32_t raw32(const void* octets)
     uint64_t raw64(const void* octets)
     uint64_t fold_multiply(uint64_t a, uint64_t b)

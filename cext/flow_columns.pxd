@@ -12,7 +12,7 @@ from libc.stdint cimport (
 )
 
 from analyzer._cext.addresses cimport AddressTable
-from analyzer._cext.columns cimport Columns, put_u8, put_u16, put_u32, put_u64, set_null
+from analyzer._cext.columns cimport Columns, copy_values, set_null, transpose_bits
 from cext.community_id cimport (
     COMMUNITY_ID_LANES,
     COMMUNITY_ID_LENGTH,
@@ -20,6 +20,7 @@ from cext.community_id cimport (
     community_text,
     sha1_four,
 )
+from cext.cursor cimport little64
 from cext.frame cimport NO_TIME
 from cext.record cimport (
     MARK_ACKED_ISN,
@@ -151,7 +152,23 @@ cdef inline bint is_icmp(const FlowHead* head) noexcept nogil:
     return head.protocol == PROTOCOL_ICMP6
 
 
-# What the codes in records stand for, and the rows that wait for their Community IDs.
+# Rows that wait to be copied into their columns: no more than bits in a word, and no
+# more columns than that, so that `known` turns into words of validity bitmaps.
+cdef enum:
+    BLOCK_ROWS = 64
+
+
+cdef struct RowBlock:
+    uint64_t values[COLUMN_COUNT][BLOCK_ROWS]
+    uint64_t known[BLOCK_ROWS]  # one bit per column
+
+
+cdef struct BlockRow:
+    uint64_t* values            # in the first column; others follow at BLOCK_ROWS
+    uint64_t known
+
+
+# What the codes in records stand for, and the rows that wait.
 cdef struct RowWriter:
     const TunnelEntry* tunnels
     const int32_t* captures     # per observation point: index of its capture,
@@ -160,6 +177,7 @@ cdef struct RowWriter:
     uint64_t number             # of the next row, from the run's first
     const FlowHot* flows[COMMUNITY_ID_LANES]
     const FlowCold* colds[COMMUNITY_ID_LANES]
+    RowBlock block
 
 
 cdef inline void write_flow(
@@ -173,8 +191,14 @@ cdef inline void write_flow(
     const FlowTail* tail,
 ) noexcept nogil:
     """Write one row; those of a batch in order, and say which is the last."""
+    cdef int o = originator_of(&flow.head)
     cdef int lane = row % COMMUNITY_ID_LANES
-    write_row(writer, out, row, flow, cold, tail)
+    cdef int place = row % BLOCK_ROWS
+    write_row(writer, place, flow, cold, tail)
+    write_samples(out, ORIGINATOR_PACKET_IDS, row, flow, cold, tail, o)
+    write_samples(out, RESPONDER_PACKET_IDS, row, flow, cold, tail, 1 - o)
+    if place == BLOCK_ROWS - 1 or last:
+        write_block(&writer.block, out, row - place, place + 1)
     writer.flows[lane] = flow
     writer.colds[lane] = cold
     if lane == COMMUNITY_ID_LANES - 1 or last:
@@ -183,14 +207,22 @@ cdef inline void write_flow(
         )
 
 
+cdef inline void put(
+    BlockRow* row, int column, uint64_t value, bint known
+) noexcept nogil:
+    """Give a row its value in a column; null is written as 0, to be always the same."""
+    row.values[column * BLOCK_ROWS] = value if known else 0
+    row.known |= <uint64_t>known << column
+
+
 cdef inline void write_row(
     RowWriter* writer,
-    Columns out,
-    Py_ssize_t row,
+    int place,
     const FlowHot* flow,
     const FlowCold* cold,
     const FlowTail* tail,
 ) noexcept nogil:
+    cdef BlockRow row
     cdef const FlowHead* head = &flow.head
     cdef int o = originator_of(head)
     cdef int r = 1 - o
@@ -208,73 +240,65 @@ cdef inline void write_row(
     )
     cdef bint timed = head.start != NO_TIME
     cdef bint flags = tcp and (head.flags[0] | head.flags[1])
+    cdef bint payload_seen
+    cdef int state
     cdef const TunnelEntry* tunnel = NULL
     cdef int outer = o
     if head.tunnel:
         tunnel = &writer.tunnels[head.tunnel - 1]
         if head.state & STATE_OUTER_SWAPPED:
             outer = 1 - o
-    put_u64(out, FLOW_ID, row, writer.number, True)
+    row.values = &writer.block.values[0][place]
+    row.known = 0
+    put(&row, FLOW_ID, writer.number, True)
     writer.number += 1
-    put_u32(out, CAPTURE, row, writer.captures[head.point], True)
-    put_u32(out, POINT, row, writer.points[head.point], True)
-    put_u32(out, PROTOCOL, row, writer.protocols[head.protocol], True)
-    put_u32(out, ORIGINATOR_IP, row, head.ends[o], True)
-    put_u16(out, ORIGINATOR_PORT, row, head.ports[o], ports)
-    put_u32(out, RESPONDER_IP, row, head.ends[r], True)
-    put_u16(out, RESPONDER_PORT, row, head.ports[r], ports)
+    put(&row, CAPTURE, writer.captures[head.point], True)
+    put(&row, POINT, writer.points[head.point], True)
+    put(&row, PROTOCOL, writer.protocols[head.protocol], True)
+    put(&row, ORIGINATOR_IP, head.ends[o], True)
+    put(&row, ORIGINATOR_PORT, head.ports[o], ports)
+    put(&row, RESPONDER_IP, head.ends[r], True)
+    put(&row, RESPONDER_PORT, head.ports[r], ports)
     if tunnel != NULL:
-        put_u32(out, TUNNEL, row, tunnel.kind - 1, True)
-        put_u32(out, VNI, row, tunnel.vni, tunnel.has_vni)
-        put_u32(out, OUTER_ORIGINATOR_IP, row, tunnel.numbers[outer], True)
-        put_u32(out, OUTER_RESPONDER_IP, row, tunnel.numbers[1 - outer], True)
+        put(&row, TUNNEL, tunnel.kind - 1, True)
+        put(&row, VNI, tunnel.vni, tunnel.has_vni)
+        put(&row, OUTER_ORIGINATOR_IP, tunnel.numbers[outer], True)
+        put(&row, OUTER_RESPONDER_IP, tunnel.numbers[1 - outer], True)
     else:
-        put_u32(out, TUNNEL, row, 0, False)
-        put_u32(out, VNI, row, 0, False)
-        put_u32(out, OUTER_ORIGINATOR_IP, row, 0, False)
-        put_u32(out, OUTER_RESPONDER_IP, row, 0, False)
-    put_u16(out, VLAN, row, vlan_of(cold), head.marks & MARK_VLAN)
-    put_u64(out, START_TIME, row, head.start, timed)
-    put_u64(out, END_TIME, row, head.last, timed)
-    put_u64(out, WIRE_BYTES, row, head.wire_bytes, True)
-    put_u32(
-        out,
-        TCP_STATE,
-        row,
-        conn_state(
-            endpoint(head, o),
-            endpoint(head, r),
-            flow.sides[0].payload + flow.sides[1].payload != 0,
-        ),
-        flags,
-    )
-    put_u64(
-        out, HANDSHAKE_RTT, row, head.handshake_time, (head.state & STATE_RTT) != 0
-    )
-    put_u64(out, FRAGMENTS, row, fragments_of(head, tail), True)
-    put_u64(out, ICMP_ERRORS, row, icmp_errors_of(head, tail), True)
-    put_u64(out, FIRST_FRAME, row, first_frame_of(cold), True)
-    put_u8(out, ICMP_TYPE, row, icmp_type_of(cold), icmp)
-    put_u8(out, ICMP_CODE, row, icmp_code_of(cold), icmp)
-    put_u16(out, ICMP_ID, row, head.ports[0], icmp_id)
-    put_u64(out, COPIES, row, copies_of(head, tail), True)
-    put_u64(
-        out,
+        put(&row, TUNNEL, 0, False)
+        put(&row, VNI, 0, False)
+        put(&row, OUTER_ORIGINATOR_IP, 0, False)
+        put(&row, OUTER_RESPONDER_IP, 0, False)
+    put(&row, VLAN, vlan_of(cold), head.marks & MARK_VLAN)
+    put(&row, START_TIME, head.start, timed)
+    put(&row, END_TIME, head.last, timed)
+    put(&row, WIRE_BYTES, head.wire_bytes, True)
+    payload_seen = flow.sides[0].payload + flow.sides[1].payload != 0
+    state = conn_state(endpoint(head, o), endpoint(head, r), payload_seen)
+    put(&row, TCP_STATE, state, flags)
+    put(&row, HANDSHAKE_RTT, head.handshake_time, (head.state & STATE_RTT) != 0)
+    put(&row, FRAGMENTS, fragments_of(head, tail), True)
+    put(&row, ICMP_ERRORS, icmp_errors_of(head, tail), True)
+    put(&row, FIRST_FRAME, first_frame_of(cold), True)
+    put(&row, ICMP_TYPE, icmp_type_of(cold), icmp)
+    put(&row, ICMP_CODE, icmp_code_of(cold), icmp)
+    put(&row, ICMP_ID, head.ports[0], icmp_id)
+    put(&row, COPIES, copies_of(head, tail), True)
+    put(
+        &row,
         REQUESTS,
-        row,
         head.turns,
         not head.state & 3 * STATE_PAYLOAD_UNKNOWN and has_ports(head.protocol),
     )
-    write_side(out, row, flow, cold, tail, o, 0)
-    write_side(out, row, flow, cold, tail, r, 1)
+    write_side(&row, flow, cold, o, 0)
+    write_side(&row, flow, cold, r, 1)
+    writer.block.known[place] = row.known
 
 
 cdef inline void write_side(
-    Columns out,
-    Py_ssize_t row,
+    BlockRow* row,
     const FlowHot* flow,
     const FlowCold* colds,
-    const FlowTail* tail,
     int index,
     int responder,
 ) noexcept nogil:
@@ -291,77 +315,90 @@ cdef inline void write_side(
     cdef bint options = (head.marks & MARK_SYN_OPTIONS << index) != 0
     cdef uint32_t scale = cold.syn_options >> 28
     cdef int syn_columns = 5 * responder
-    put_u64(out, ORIGINATOR_PACKETS + responder, row, side.packets, True)
-    put_u64(out, ORIGINATOR_BYTES + responder, row, side.bytes, True)
-    put_u64(
-        out,
-        ORIGINATOR_PAYLOAD_BYTES + responder,
+    put(row, ORIGINATOR_PACKETS + responder, side.packets, True)
+    put(row, ORIGINATOR_BYTES + responder, side.bytes, True)
+    put(
         row,
+        ORIGINATOR_PAYLOAD_BYTES + responder,
         side.payload,
         not head.state & STATE_PAYLOAD_UNKNOWN << index,
     )
-    put_u8(
-        out,
-        ORIGINATOR_TCP_FLAGS + responder,
+    put(
         row,
+        ORIGINATOR_TCP_FLAGS + responder,
         head.flags[index],
         tcp and head.flags[index] != 0,
     )
-    put_u32(out, ORIGINATOR_ISN + responder, row, cold.seq_start, syn and seq)
-    put_u64(out, ORIGINATOR_RETRANSMITS + responder, row, cold.retransmits, True)
-    put_u8(out, ORIGINATOR_TTL + responder, row, head.ttl[index], sent)
-    put_u32(
-        out,
-        ORIGINATOR_SYN_TSVAL + syn_columns,
+    put(row, ORIGINATOR_ISN + responder, cold.seq_start, syn and seq)
+    put(row, ORIGINATOR_RETRANSMITS + responder, cold.retransmits, True)
+    put(row, ORIGINATOR_TTL + responder, head.ttl[index], sent)
+    put(
         row,
+        ORIGINATOR_SYN_TSVAL + syn_columns,
         tsval_of(cold),
         options and has_option(cold.syn_options, TCP_OPTION_TIMESTAMPS),
     )
-    put_u16(out, ORIGINATOR_SYN_WINDOW + syn_columns, row, window_of(cold), options)
-    put_u16(
-        out,
-        ORIGINATOR_SYN_MSS + syn_columns,
+    put(row, ORIGINATOR_SYN_WINDOW + syn_columns, window_of(cold), options)
+    put(
         row,
+        ORIGINATOR_SYN_MSS + syn_columns,
         mss_of(cold),
         options and has_option(cold.syn_options, TCP_OPTION_MSS),
     )
-    put_u8(
-        out,
-        ORIGINATOR_SYN_WINDOW_SCALE + syn_columns,
+    put(
         row,
+        ORIGINATOR_SYN_WINDOW_SCALE + syn_columns,
         scale - 1,
         options and scale != 0,
     )
-    put_u32(
-        out,
-        ORIGINATOR_SYN_OPTIONS + syn_columns,
+    put(
         row,
+        ORIGINATOR_SYN_OPTIONS + syn_columns,
         cold.syn_options & 0x0FFFFFFF,
         options,
     )
-    put_u32(out, ORIGINATOR_SEQ_START + 2 * responder, row, cold.seq_start, seq)
-    put_u32(out, ORIGINATOR_SEQ_END + 2 * responder, row, side.seq_end, seq)
-    put_u64(
-        out,
-        ORIGINATOR_DIGEST + responder,
+    put(row, ORIGINATOR_SEQ_START + 2 * responder, cold.seq_start, seq)
+    put(row, ORIGINATOR_SEQ_END + 2 * responder, side.seq_end, seq)
+    put(
         row,
+        ORIGINATOR_DIGEST + responder,
         cold.digest,
         not tcp and cold.digest != 0,
     )
-    write_samples(out, row, flow, cold, &tail.sides[index], index, responder)
+
+
+cdef inline void write_block(
+    RowBlock* block, Columns out, Py_ssize_t first, int count
+) noexcept nogil:
+    """Copy rows into their columns from row `first` on, a multiple of BLOCK_ROWS."""
+    cdef int column, place
+    cdef const uint64_t* values
+    for place in range(count, BLOCK_ROWS):
+        block.known[place] = UINT64_MAX
+    transpose_bits(block.known)
+    for column in range(COLUMN_COUNT):
+        if out.offsets[column] != NULL:
+            continue        # lists and texts are written row by row
+        values = block.values[column]
+        copy_values(out.data[column], out.widths[column], first, values, count)
+        (<uint64_t*>out.validity[column])[first // BLOCK_ROWS] = little64(
+            block.known[column]
+        )
 
 
 cdef inline void write_samples(
     Columns out,
+    int column,
     Py_ssize_t row,
     const FlowHot* flow,
-    const ColdSide* cold,
-    const TailSide* tail,
+    const FlowCold* colds,
+    const FlowTail* tails,
     int index,
-    int responder,
 ) noexcept nogil:
+    """Write the sample of one direction: its ids, and in the next column its times."""
     cdef const FlowHead* head = &flow.head
-    cdef int column = ORIGINATOR_PACKET_IDS + 2 * responder
+    cdef const ColdSide* cold = &colds.sides[index]
+    cdef const TailSide* tail = &tails.sides[index]
     cdef int32_t* ends = out.offsets[column]
     cdef int32_t* time_ends = out.offsets[column + 1]
     cdef uint64_t* ids = <uint64_t*>out.data[column]

@@ -278,11 +278,7 @@ cdef class FlowTable:
         for index in range(count):
             if packets[index].time > self.now:
                 self.now = packets[index].time
-            if describe(self, &packets[index], &keys[known]):
-                prefetch_read(
-                    &self.index[<uint64_t>keys[known].hash * self.slots >> 32]
-                )
-                known += 1
+            known += describe(self, &packets[index], &keys[known])
         if likely_false(self.swept == NO_TIME):
             self.swept = self.now
         self.flush()
@@ -463,7 +459,7 @@ cdef class FlowTable:
         const Packet* packet,
         uint16_t* src_port,
         uint16_t* dst_port,
-        const Lookup* key,
+        uint64_t tunnel,
     ) noexcept nogil:
         """Remember the ports of a first fragment, or recall them for a later one.
 
@@ -475,7 +471,7 @@ cdef class FlowTable:
         cdef FragmentEntry* entry
         hashed = fold_multiply(hashed ^ packet.dst.high, packet.dst.low ^ self.seeds[2])
         hashed = fold_multiply(
-            hashed ^ packet.fragment_id ^ <uint64_t>key.tunnel << 32,
+            hashed ^ packet.fragment_id ^ tunnel,
             self.seeds[0] ^ packet.protocol ^ <uint32_t>packet.point << 8,
         )
         entry = &self.fragments[hashed & (FRAGMENT_SLOTS - 1)]
@@ -496,6 +492,8 @@ cdef class FlowTable:
         cdef Packet quoted
         cdef Lookup key
         cdef uint32_t slot, record
+        cdef uint64_t tunnel
+        cdef uint8_t swapped
         memset(&quoted, 0, sizeof(Packet))
         if not read_quoted(packet, &quoted):
             return
@@ -504,12 +502,14 @@ cdef class FlowTable:
         if not describe(self, &quoted, &key):
             return
         if packet.ip_layers > 1:
-            key.tunnel = tunnel_of(self, packet, &key.outer_swapped)
-            key.hash = hash_of(self, &key)
+            tunnel = hash_of_tunnel(self, packet, &swapped)
+            key.outer_swapped = swapped ^ key.side
+            key.tunnel = number_of_tunnel(self, packet, tunnel, &key)
+            key.hash = hash_of(self, &key, tunnel)
         record = find(self, &key, &slot)
         if not record and key.tunnel:
             key.tunnel = 0
-            key.hash = hash_of(self, &key)
+            key.hash = hash_of(self, &key, 0)
             record = find(self, &key, &slot)
         if record:
             record -= 1
@@ -517,6 +517,32 @@ cdef class FlowTable:
                 &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK].head,
                 &self.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK],
             )
+
+    cdef uint32_t add_tunnel(
+        self, const Packet* packet, uint64_t hashed, bint swapped
+    ) noexcept nogil:
+        """Number a new tunnel; 0 if there is no memory."""
+        cdef const Address* a = &packet.outer_dst if swapped else &packet.outer_src
+        cdef const Address* b = &packet.outer_src if swapped else &packet.outer_dst
+        cdef TunnelEntry* entry
+        cdef uint32_t at, mask
+        if self.tunnel_count == self.tunnel_capacity and not self.grow_tunnels():
+            return 0
+        entry = &self.tunnels[self.tunnel_count]
+        entry.hash = hashed
+        entry.vni = packet.ip_vni
+        entry.kind = packet.ip_tunnel
+        entry.has_vni = (packet.has & HAS_IP_VNI) != 0
+        entry.numbers[0] = self.addresses.intern(a.high, a.low, packet.outer_version)
+        entry.numbers[1] = self.addresses.intern(b.high, b.low, packet.outer_version)
+        self.tunnel_count += 1
+        mask = 2 * self.tunnel_capacity - 1
+        at = <uint32_t>(hashed >> 20) & mask
+        while self.tunnel_slots[at].key:
+            at = (at + 1) & mask
+        self.tunnel_slots[at].key = hashed
+        self.tunnel_slots[at].number = self.tunnel_count
+        return self.tunnel_count
 
     cdef bint grow_tunnels(self) noexcept nogil:
         cdef TunnelEntry* entries
@@ -548,7 +574,8 @@ cdef class FlowTable:
 
     cdef void sweep(self) noexcept nogil:
         """Take a step through the table; what has ended or timed out leaves it."""
-        cdef uint32_t record, stop
+        cdef uint32_t record, stop, hash
+        cdef uint64_t tunnel
         cdef FlowHot* flow
         cdef Lookup key
         if self.sweep_end == 0:
@@ -566,7 +593,9 @@ cdef class FlowTable:
                 if not expired(self, flow, self.now - DISORDER):
                     continue
                 memcpy(&key, flow, KEY_OCTETS)
-                self.index[self.place_of(hash_of(self, &key), record)] = SLOT_REMOVED
+                tunnel = self.tunnels[key.tunnel - 1].hash if key.tunnel else 0
+                hash = hash_of(self, &key, tunnel)
+                self.index[self.place_of(hash, record)] = SLOT_REMOVED
                 self.removed += 1
                 self.live -= 1
             if not self.keep_ended(record):
@@ -785,9 +814,13 @@ cdef class FlowTable:
 cdef inline bint describe(
     FlowTable table, const Packet* packet, Lookup* key
 ) noexcept nogil:
-    """Find the flow's key, the same for both directions; False if there is none."""
+    """Find the flow's key, the same for both directions; False if there is none.
+
+    Asks for the index slot as soon as it is known.
+    """
     cdef uint32_t src, dst
     cdef uint16_t src_port = 0, dst_port = 0
+    cdef uint64_t tunnel = 0, first, second, swap
     cdef bint icmp
     if likely_false(packet.ip_version == 0):
         return False
@@ -803,9 +836,7 @@ cdef inline bint describe(
     key.point = packet.point
     key.outer_swapped = 0
     if packet.ip_layers > 1:
-        key.tunnel = tunnel_of(table, packet, &key.outer_swapped)
-    else:
-        key.tunnel = 0
+        tunnel = hash_of_tunnel(table, packet, &key.outer_swapped)
     if likely_true((packet.has & HAS_PORTS) != 0):
         src_port = packet.src_port
         dst_port = packet.dst_port
@@ -816,38 +847,41 @@ cdef inline bint describe(
         icmp = (
             packet.protocol == PROTOCOL_ICMP or packet.protocol == PROTOCOL_ICMP6
         )
-        table.join_fragment(packet, &src_port, &dst_port, key)
+        table.join_fragment(packet, &src_port, &dst_port, tunnel)
     # Numbers of IPv6 addresses need not be in the order of the addresses: all that
-    # matters is that both directions agree.
-    if src < dst or (src == dst and src_port <= dst_port):
-        key.side = 0
-        key.ends[0] = src
-        key.ends[1] = dst
-        key.ports[0] = src_port
-        key.ports[1] = dst_port
-    else:
-        key.side = 1
-        key.outer_swapped ^= 1
-        key.ends[0] = dst
-        key.ends[1] = src
-        key.ports[0] = dst_port
-        key.ports[1] = src_port
+    # matters is that both directions agree. No branch could be predicted here.
+    first = <uint64_t>src << 16 | src_port
+    second = <uint64_t>dst << 16 | dst_port
+    key.side = first > second
+    swap = (first ^ second) & -<uint64_t>key.side
+    first ^= swap
+    second ^= swap
+    key.outer_swapped ^= key.side
+    key.ends[0] = <uint32_t>(first >> 16)
+    key.ends[1] = <uint32_t>(second >> 16)
+    key.ports[0] = <uint16_t>first
+    key.ports[1] = <uint16_t>second
     if likely_false(icmp):
         # They belong to the packet, not to its ends.
         key.ports[0] = src_port
         key.ports[1] = dst_port
-    key.hash = hash_of(table, key)
+    key.hash = hash_of(table, key, tunnel)
+    prefetch_read(&table.index[<uint64_t>key.hash * table.slots >> 32])
+    key.tunnel = number_of_tunnel(table, packet, tunnel, key) if tunnel else 0
     return True
 
 
-cdef inline uint32_t hash_of(FlowTable table, const Lookup* key) noexcept nogil:
+cdef inline uint32_t hash_of(
+    FlowTable table, const Lookup* key, uint64_t tunnel
+) noexcept nogil:
+    """Hash a key of which only the hash of the tunnel need be known."""
     cdef uint64_t ends = <uint64_t>key.ends[0] << 32 | key.ends[1]
     cdef uint64_t rest = (
         <uint64_t>key.ports[0] << 48 | <uint64_t>key.ports[1] << 32
         | <uint32_t>key.point << 16 | <uint32_t>key.protocol << 8 | key.ip_version
     )
     cdef uint64_t hashed = fold_multiply(
-        ends ^ table.seeds[0], rest ^ table.seeds[1] ^ key.tunnel * ID_1
+        ends ^ table.seeds[0], rest ^ table.seeds[1] ^ tunnel
     )
     hashed = hashed * table.seeds[2]
     return <uint32_t>(hashed >> 32) | 1
@@ -948,6 +982,7 @@ cdef inline void account(
     cdef bint is_tcp = packet.protocol == PROTOCOL_TCP
     cdef bint known_payload = (packet.has & HAS_PAYLOAD_LENGTH) != 0
     cdef bint repeated = False, copied = False
+    cdef int speaks
     if is_tcp and packet.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN | TCP_ACK:
         originator = 1 - side   # who answers a SYN did not send the first packet
     if likely_true(record != 0):
@@ -1018,14 +1053,17 @@ cdef inline void account(
         id = packet.digest
         if not head.marks & MARK_SAMPLE << side:
             cold.sides[side].digest = id
-    if packet.payload_length and not repeated and not copied and known_payload:
-        if (
-            side == originator_of(head)
-            and not head.state & STATE_SPEAKER << side
-        ):
-            head.turns += 1
-        head.state &= ~(<uint16_t>3 * STATE_SPEAKER)
-        head.state |= STATE_SPEAKER << side
+    # Who speaks when is unpredictable, so without branches.
+    speaks = (
+        (packet.payload_length != 0) & known_payload & (not repeated) & (not copied)
+    )
+    head.turns += (
+        speaks
+        & (side == originator_of(head))
+        & (not head.state & STATE_SPEAKER << side)
+    )
+    head.state &= ~(3 * STATE_SPEAKER * speaks)
+    head.state |= STATE_SPEAKER * speaks << side
     if id and (
         id < mine.sample_limit or not head.marks & MARK_TAIL_SAMPLE << side
     ):
@@ -1081,53 +1119,45 @@ cdef uint32_t find(FlowTable table, const Lookup* key, uint32_t* slot) noexcept 
             at = 0
 
 
-cdef inline uint32_t tunnel_of(
+cdef inline uint64_t hash_of_tunnel(
     FlowTable table, const Packet* packet, uint8_t* swapped
 ) noexcept nogil:
-    """Number the (type, VNI, unordered endpoints) of tunnels, from 1.
+    """Hash (type, VNI, unordered endpoints) of a tunnel; odd, so never 0.
 
     A seeded hash of 64 bits stands for the whole key, so that a packet touches one
-    cache line here.
+    cache line to find the number.
     """
     cdef const Address* a = &packet.outer_src
     cdef const Address* b = &packet.outer_dst
-    cdef uint32_t mask = 2 * table.tunnel_capacity - 1
     cdef uint64_t kind = (
         <uint64_t>packet.ip_vni << 16 | packet.ip_tunnel << 8
         | packet.outer_version << 1 | ((packet.has & HAS_IP_VNI) != 0)
     )
-    cdef uint64_t hashed
-    cdef uint32_t at
-    cdef TunnelEntry* entry
-    swapped[0] = 0
-    if a.high > b.high or (a.high == b.high and a.low > b.low):
-        a, b = b, a
-        swapped[0] = 1
+    cdef uint64_t hashed, swap
     if likely_true(packet.outer_version == 4):
-        hashed = a.low << 32 | b.low
+        swapped[0] = a.low > b.low
+        swap = (a.low ^ b.low) & -<uint64_t>swapped[0]
+        hashed = (a.low ^ swap) << 32 | (b.low ^ swap)
     else:
+        swapped[0] = a.high > b.high or (a.high == b.high and a.low > b.low)
+        if swapped[0]:
+            a, b = b, a
         hashed = fold_multiply(a.low ^ table.seeds[0], b.low ^ table.seeds[1])
         hashed ^= fold_multiply(a.high ^ table.seeds[2], b.high ^ hashed)
-    hashed = fold_multiply(hashed ^ table.seeds[2], kind ^ table.seeds[0]) | 1
-    at = <uint32_t>(hashed >> 20) & mask
+    return fold_multiply(hashed ^ table.seeds[2], kind ^ table.seeds[0]) | 1
+
+
+cdef inline uint32_t number_of_tunnel(
+    FlowTable table, const Packet* packet, uint64_t hashed, const Lookup* key
+) noexcept nogil:
+    """Number tunnels from 1, in order of appearance."""
+    cdef uint32_t mask = 2 * table.tunnel_capacity - 1
+    cdef uint32_t at = <uint32_t>(hashed >> 20) & mask
     while table.tunnel_slots[at].key:
         if likely_true(table.tunnel_slots[at].key == hashed):
             return table.tunnel_slots[at].number
         at = (at + 1) & mask
-    if table.tunnel_count == table.tunnel_capacity:
-        if not table.grow_tunnels():
-            return 0
-        return tunnel_of(table, packet, swapped)
-    entry = &table.tunnels[table.tunnel_count]
-    entry.vni = packet.ip_vni
-    entry.kind = packet.ip_tunnel
-    entry.has_vni = (packet.has & HAS_IP_VNI) != 0
-    entry.numbers[0] = table.addresses.intern(a.high, a.low, packet.outer_version)
-    entry.numbers[1] = table.addresses.intern(b.high, b.low, packet.outer_version)
-    table.tunnel_count += 1
-    table.tunnel_slots[at].key = hashed
-    table.tunnel_slots[at].number = table.tunnel_count
-    return table.tunnel_count
+    return table.add_tunnel(packet, hashed, key.outer_swapped != key.side)
 
 
 cdef inline bint same_key(const void* head, const void* key) noexcept nogil:

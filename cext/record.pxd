@@ -99,6 +99,7 @@ cdef struct FlowTail:           # 128 octets
 
 # A (type, VNI, unordered endpoints) that flows refer to by number.
 cdef struct TunnelEntry:
+    uint64_t hash               # that stands for it among the packets
     uint32_t numbers[2]         # of its ends' addresses, the smaller address first
     uint32_t vni
     uint8_t kind

@@ -209,6 +209,9 @@ cdef inline bint follow_sequence(
         flow.head.marks &= ~(MARK_GAP << side)
         return False
     ahead = <int32_t>(packet.seq - mine.seq_end)
+    if likely_true(ahead == 0 and <int32_t>length >= 0):
+        mine.seq_end = end
+        return False
     if ahead > 0:
         if not flow.head.marks & MARK_GAP << side:
             flow.head.marks |= MARK_GAP << side

@@ -1,5 +1,13 @@
 cimport cython
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport (
+    UINT32_MAX,
+    int32_t,
+    uint8_t,
+    uint16_t,
+    uint32_t,
+    uint64_t,
+)
+from libc.string cimport memcpy
 
 
 @cython.final
@@ -7,6 +15,7 @@ cdef class Columns:
     cdef int count
     cdef readonly Py_ssize_t rows
     cdef void** data            # NULL: the column is not asked for
+    cdef uint8_t* widths        # octets of data per row, 0 for booleans
     cdef uint8_t** validity
     cdef Py_ssize_t* validity_sizes
     cdef int32_t** offsets      # of lists and texts
@@ -25,6 +34,39 @@ cdef inline void set_null(
     Columns columns, int column, Py_ssize_t row
 ) noexcept nogil:
     columns.validity[column][row >> 3] &= ~(<uint8_t>1 << (row & 7))
+
+
+cdef inline void copy_values(
+    void* data, int width, Py_ssize_t first, const uint64_t* values, int count
+) noexcept nogil:
+    """Copy values into a column of unsigned or signed integers, from row `first` on."""
+    cdef int index
+    if width == 8:
+        memcpy(<uint64_t*>data + first, values, count * sizeof(uint64_t))
+    elif width == 4:
+        for index in range(count):
+            (<uint32_t*>data)[first + index] = <uint32_t>values[index]
+    elif width == 2:
+        for index in range(count):
+            (<uint16_t*>data)[first + index] = <uint16_t>values[index]
+    else:
+        for index in range(count):
+            (<uint8_t*>data)[first + index] = <uint8_t>values[index]
+
+
+cdef inline void transpose_bits(uint64_t* words) noexcept nogil:
+    """Swap rows and columns of 64 words: bit i of word j becomes bit j of word i."""
+    cdef int apart = 32, at
+    cdef uint64_t mask = UINT32_MAX, moved
+    while apart:
+        at = 0
+        while at < 64:
+            moved = (words[at] >> apart ^ words[at + apart]) & mask
+            words[at] ^= moved << apart
+            words[at + apart] ^= moved
+            at = (at + apart + 1) & ~apart
+        apart >>= 1
+        mask ^= mask << apart
 
 
 cdef inline void put_u8(

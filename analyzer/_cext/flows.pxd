@@ -97,6 +97,9 @@ cdef class FlowTable:
     cdef void add(self, const Packet* packets, int count) noexcept nogil
     cdef void add_some(self, const Packet* packets, int count) noexcept nogil
     cdef void flush(self) noexcept nogil
+    cdef uint32_t add_tunnel(
+        self, const Packet* packet, uint64_t hashed, bint swapped
+    ) noexcept nogil
     cdef bint grow_tunnels(self) noexcept nogil
     cdef uint32_t begin(self, const Lookup* key, int originator) noexcept nogil
     cdef bint grow_index(self) noexcept nogil
@@ -105,7 +108,7 @@ cdef class FlowTable:
     cdef bint seen_elsewhere(self, const Lookup* key) noexcept nogil
     cdef void join_fragment(
         self, const Packet* packet, uint16_t* src_port, uint16_t* dst_port,
-        const Lookup* key
+        uint64_t tunnel
     ) noexcept nogil
     cdef void count_quoted(self, const Packet* packet) noexcept nogil
     cdef RowWriter row_writer(

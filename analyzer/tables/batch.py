@@ -39,7 +39,7 @@ class BatchBuffers:
     table : str
         Name of the table.
     rows : int
-        Rows to have room for; a multiple of eight.
+        Rows to have room for; a multiple of 64.
     wanted : collection of str, optional
         Columns to fill; all if not given.
 
