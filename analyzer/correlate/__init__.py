@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from analyzer.correlate.addresses import address_roles
+from analyzer.correlate.addresses import address_roles, node_hosts
 from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import clocks_table
 from analyzer.correlate.grouping import group
@@ -57,7 +57,9 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
     )
     seen = details(oriented(grouped.sightings, servers), numbered)
     is_several = pl.col("group").is_duplicated()
-    ordered = in_path_order(seen.filter(is_several), samples(numbered))
+    ordered = in_path_order(
+        seen.filter(is_several), samples(numbered), node_hosts(roles)
+    )
     connections = chains(ordered, seen.filter(~is_several))
     connections = with_conntrack(connections, roles, cluster)
     connections = connections_table(connections, seen, numbered, roles, known)

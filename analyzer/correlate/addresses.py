@@ -53,14 +53,22 @@ def address_roles(
         codes.join(named, on="address", how="left", maintain_order="left")
         .join(inferred, on="code", how="left", maintain_order="left")
         .with_columns(
-            is_inferred=pl.col("role").is_null()
-            & pl.col("role_inferred").is_not_null()
+            is_inferred=pl.col("role").is_null() & pl.col("role_inferred").is_not_null()
         )
         .with_columns(
             role=pl.coalesce("role", "role_inferred"),
             node=pl.when("is_inferred").then("node_inferred").otherwise("node"),
         )
         .select(*_COLUMNS, "is_inferred")
+    )
+
+
+def node_hosts(roles: pl.DataFrame) -> pl.DataFrame:
+    """Give nodes as capture hosts: ``host``, ``outer`` (u32, codes of categoricals)."""
+    return roles.filter(
+        (pl.col("role") == "node") & pl.col("node").is_not_null()
+    ).select(
+        host=pl.col("node").cast(pl.Categorical).to_physical(), outer=pl.col("code")
     )
 
 
@@ -155,7 +163,9 @@ def _inferred(flows: pl.LazyFrame, seen: pl.DataFrame) -> pl.DataFrame:
             pl.col("is_own").any(),
         )
         .with_columns(
-            role_inferred=pl.when("is_own").then(pl.lit("tunnel")).otherwise(pl.lit("pod")),
+            role_inferred=pl.when("is_own")
+            .then(pl.lit("tunnel"))
+            .otherwise(pl.lit("pod")),
             outer=pl.when(pl.col("outer") == pl.col("_last")).then("outer"),
         )
         .select("code", "role_inferred", "outer")

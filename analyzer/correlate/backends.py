@@ -12,6 +12,8 @@ from analyzer.correlate.naming import ip_and_port
 from analyzer.correlate.services import Services
 
 _PORT = ("service_namespace", "service_name", "service_port_name")
+#: The first packet of a capture may have been seen elsewhere before (ns).
+_ON_ITS_WAY = 100_000_000
 #: Candidates that are listed; more of them tell nothing.
 _MOST_CANDIDATES = 32
 
@@ -116,7 +118,8 @@ def with_backends(
         "entry_node",
         is_v6=_is_v6("destination_ip"),
         is_local=(
-            (pl.col("since") <= pl.col("start")) & (pl.col("start") <= pl.col("until"))
+            (pl.col("since") <= pl.col("start") + _ON_ITS_WAY)
+            & (pl.col("start") <= pl.col("until"))
         ).fill_null(value=False),
     )
     matches = (
@@ -153,7 +156,9 @@ def with_backends(
     return (
         connections.join(found, on="group", how="left", maintain_order="left")
         .with_columns(
-            backend_ip=pl.when(is_seen).then("backend_ip").otherwise("found_backend_ip"),
+            backend_ip=pl.when(is_seen)
+            .then("backend_ip")
+            .otherwise("found_backend_ip"),
             backend_port=pl.when(is_seen)
             .then((pl.col("backend") % 65536).cast(pl.UInt16))
             .otherwise("found_backend_port"),

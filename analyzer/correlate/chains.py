@@ -44,7 +44,7 @@ def chains(ordered: pl.DataFrame, alone: pl.DataFrame) -> pl.DataFrame:
             *(pl.col(name).sum().over(lane) for name in counters),
             pl.col("retransmits", "requests").sum().over(lane),
         )
-    place = ["group", "leg", "point", "is_tunneled", "tunnel_ends"]
+    place = ["group", "leg", "point", "is_tunneled", "client_outer"]
     several = several.with_columns(
         _score=pl.struct(
             (pl.col("copies") == 0).alias("is_single"),

@@ -180,20 +180,25 @@ def _differences(
     chosen = placed.join(pairs.lazy().select("group").unique(), on="group").join(
         samples, on="flow"
     )
-    times = pl.concat(
-        [
-            chosen.select(
-                "group",
-                "host",
-                from_client=pl.lit(side == "originator") != pl.col("flips"),
-                id=f"{side}_packet_ids",
-                time=pl.col(f"{side}_packet_times"),
-            )
-            for side in ("originator", "responder")
-        ]
-    ).explode("id", "time").drop_nulls()
+    times = (
+        pl.concat(
+            [
+                chosen.select(
+                    "group",
+                    "host",
+                    from_client=pl.lit(side == "originator") != pl.col("flips"),
+                    id=f"{side}_packet_ids",
+                    time=pl.col(f"{side}_packet_times"),
+                )
+                for side in ("originator", "responder")
+            ]
+        )
+        .explode("id", "time")
+        .drop_nulls()
+    )
     at_host = times.group_by("group", "from_client", "id", "host").agg(
-        first=pl.col("time").min().to_physical(), last=pl.col("time").max().to_physical()
+        first=pl.col("time").min().to_physical(),
+        last=pl.col("time").max().to_physical(),
     )
     keys = ["group", "from_client", "id"]
     both = (
@@ -211,9 +216,13 @@ def _differences(
 
     def earliest(name: str, *, from_client: bool) -> pl.Expr:
         of_way = pl.col("from_client") == from_client
-        return pl.col(name).filter(of_way).sort_by(
-            pl.col("first").filter(of_way), pl.col("id").filter(of_way)
-        ).first().over(pair)
+        return (
+            pl.col(name)
+            .filter(of_way)
+            .sort_by(pl.col("first").filter(of_way), pl.col("id").filter(of_way))
+            .first()
+            .over(pair)
+        )
 
     there, back = (earliest("_middle", from_client=way) for way in (True, False))
     asked, answered = (earliest("first", from_client=way) for way in (True, False))
@@ -241,7 +250,10 @@ def _differences(
 def _edges(differences: pl.DataFrame) -> dict[tuple[int, int], Clock]:
     """Compare two hosts at a time; each pair both ways."""
     edges: dict[tuple[int, int], Clock] = {}
-    begin, end = pl.col("time").min().over("a", "b"), pl.col("time").max().over("a", "b")
+    begin, end = (
+        pl.col("time").min().over("a", "b"),
+        pl.col("time").max().over("a", "b"),
+    )
     window = ((pl.col("time") - begin) * _WINDOWS // (end - begin + 1)).alias("window")
     tightness = pl.when("is_upper").then("difference").otherwise(-pl.col("difference"))
     tightest = (

@@ -43,7 +43,9 @@ def connections_table(
     )
     named = with_destinations(connections, roles, known)
     named = (
-        named.lazy().join(raw_times, on="first", how="left", maintain_order="left").collect()
+        named.lazy()
+        .join(raw_times, on="first", how="left", maintain_order="left")
+        .collect()
     )
     named = named.with_columns(entry_node=_entry_node(roles))
     named = with_backends(named, known, watched(seen, flows, roles))
@@ -51,9 +53,11 @@ def connections_table(
     is_known = pl.col("is_destination_known")
     has_port = ~pl.col("protocol").cast(pl.String).is_in(["icmp", "icmp6"])
     # NAT may give an echo another identifier, which is no port.
-    is_translated = pl.when(has_port).then(
-        pl.col("client") != pl.col("source")
-    ).otherwise(pl.col("client_ip") != pl.col("source_ip"))
+    is_translated = (
+        pl.when(has_port)
+        .then(pl.col("client") != pl.col("source"))
+        .otherwise(pl.col("client_ip") != pl.col("source_ip"))
+    )
 
     def port(end: str) -> pl.Expr:
         return pl.when(has_port).then((pl.col(end) % 65536).cast(pl.UInt16))
@@ -137,13 +141,15 @@ def _entry_node(roles: pl.DataFrame) -> pl.Expr:
         pl.element().cast(pl.String).str.split("/").list.first()
     )
     node_names = nodes["node"].drop_nulls().unique().implode()
-    seen_at = at.list.eval(pl.element().filter(pl.element().is_in(node_names))).list.first()
+    seen_at = at.list.eval(
+        pl.element().filter(pl.element().is_in(node_names))
+    ).list.first()
     # A node's port is a service's, translated there, or its own: nobody says which.
     is_open = (pl.col("destination_role") == "node") & pl.col("may_be_front")
     return (
         pl.when(is_node_port)
         .then("destination_node")
-        .when(is_open & pl.col("client_role").is_not_null())
+        .when(is_open & (own | pl.col("client_role").is_not_null()))
         .then(None)
         .when(own)
         .then("source_node")
@@ -153,9 +159,7 @@ def _entry_node(roles: pl.DataFrame) -> pl.Expr:
         .then(outer)
         # Without that, it may be the last node on the way as well.
         .when("is_destination_known")
-        .then(
-            pl.coalesce(pl.when(is_direct_to_node).then("destination_node"), seen_at)
-        )
+        .then(pl.coalesce(pl.when(is_direct_to_node).then("destination_node"), seen_at))
     )
 
 

@@ -86,14 +86,18 @@ def _translations(entries: pl.DataFrame, roles: pl.DataFrame) -> pl.LazyFrame:
     table = entries.lazy()
     for side in ("src", "dst", "reply_src", "reply_dst"):
         echo_id = "reply_icmp_id" if side.startswith("reply") else "icmp_id"
-        table = table.join(
-            codes, left_on=f"{side}_ip", right_on="address", maintain_order="left"
-        ).with_columns(
-            (
-                pl.col("code") * 65536
-                + pl.col(f"{side}_port").fill_null(pl.col(echo_id)).fill_null(0)
-            ).alias(side)
-        ).drop("code")
+        table = (
+            table.join(
+                codes, left_on=f"{side}_ip", right_on="address", maintain_order="left"
+            )
+            .with_columns(
+                (
+                    pl.col("code") * 65536
+                    + pl.col(f"{side}_port").fill_null(pl.col(echo_id)).fill_null(0)
+                ).alias(side)
+            )
+            .drop("code")
+        )
     return table.filter(
         (pl.col("src") != pl.col("reply_dst")) | (pl.col("dst") != pl.col("reply_src"))
     ).select(

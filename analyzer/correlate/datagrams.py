@@ -99,9 +99,7 @@ def _chains(
         .with_columns(_key=pl.struct(keys).hash())
         .filter(pl.col("_key").is_duplicated())
     )
-    runs = in_runs(
-        agreeing.with_columns(end="start"), "_key", gap=_CROSSING
-    )
+    runs = in_runs(agreeing.with_columns(end="start"), "_key", gap=_CROSSING)
     ttl = pl.col("client_ttl")
     return (
         agreeing.join(runs, on="flow")

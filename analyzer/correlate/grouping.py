@@ -42,7 +42,9 @@ def group(seen: pl.DataFrame, flows: pl.LazyFrame) -> Grouped:
     is_tcp = pl.col("protocol") == "tcp"
     of_tcp = tcp.with_numbers(seen.filter(is_tcp))
     heads = tcp.heads(of_tcp)
-    firsts = of_tcp.join(heads.filter(pl.col("flow") != pl.col("head")), on="flow", how="anti")
+    firsts = of_tcp.join(
+        heads.filter(pl.col("flow") != pl.col("head")), on="flow", how="anti"
+    )
     groups = tcp.by_both_numbers(firsts)
     times = clocks(seen, groups, samples(flows))
     firsts = on_one_clock(firsts, times)
@@ -81,6 +83,7 @@ def on_one_clock(seen: pl.DataFrame, times: dict[int, Clock]) -> pl.DataFrame:
     """Set ``start`` and ``end`` back to what the reference's clock showed."""
     if all(clock.offset == 0 and clock.drift == 0 for clock in times.values()):
         return seen
+
     def corrected(name: str) -> pl.Expr:
         since = (pl.col(name) - pl.col("at").cast(pl.Int64)).cast(pl.Float64)
         shift = pl.col("offset") + pl.col("drift") * since

@@ -88,7 +88,7 @@ def hops(
 
 def _places(ordered: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
     """Keep one sighting of each place on a connection's path, with its samples."""
-    place = ["group", "leg", "point", "is_tunneled", "tunnel_ends"]
+    place = ["group", "leg", "point", "is_tunneled", "client_outer"]
     packets = pl.col("client_packets") + pl.col("server_packets")
     window = {
         "_since": pl.col("start").min().over("point"),
@@ -226,7 +226,9 @@ def _losses(side: str, *, flipped: bool) -> dict[str, pl.Expr]:
         & (pl.col("_until") >= pl.col("end_next"))
         & (pl.col("_until_next") >= pl.col("end"))
     )
-    more = (came > sent) | ((came == sent) & (came == 0) & (packets_came > packets_sent))
+    more = (came > sent) | (
+        (came == sent) & (came == 0) & (packets_came > packets_sent)
+    )
     return {
         "lost_segments": pl.when(is_comparable).then(missing).cast(pl.UInt64),
         "capture_loss": (is_comparable & more).fill_null(value=False),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from analyzer.correlate.addresses import INITIAL_TTLS
+
 
 def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
     """Turn sightings round whose originator was not the client.
@@ -22,9 +24,7 @@ def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
         and ``flips`` say what the tuple's ends are in sightings that saw it, else what
         is known to serve, else that a server has the lower port.
     """
-    is_sure = pl.any_horizontal(
-        pl.col("originator_isn", "responder_isn").is_not_null()
-    )
+    is_sure = pl.any_horizontal(pl.col("originator_isn", "responder_isn").is_not_null())
     sure = seen.filter(is_sure)
     unsure = seen.filter(~is_sure)
     if not unsure.height:
@@ -62,7 +62,9 @@ def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([sure, turned])
 
 
-def in_path_order(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.DataFrame:
+def in_path_order(
+    seen: pl.DataFrame, samples: pl.LazyFrame, nodes: pl.DataFrame
+) -> pl.DataFrame:
     """Sort sightings of several by group, and each group's along the client's path.
 
     Parameters
@@ -71,6 +73,9 @@ def in_path_order(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.DataFrame:
         Sightings with details.
     samples : pl.LazyFrame
         Ids and times of each flow's sampled packets.
+    nodes : pl.DataFrame
+        Capture hosts that are nodes, and their addresses outside of tunnels: ``host``,
+        ``outer`` (u32).
 
     Returns
     -------
@@ -80,8 +85,9 @@ def in_path_order(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.DataFrame:
     Notes
     -----
     Every hop takes one from the TTL of what the client sends, whatever clocks say.
-    Between the same TTL the time decides, host by host: packets leave one before they
-    reach the next. Where requests and replies have different tuples (on ``lo``), what
+    Between the same TTL, a tunnel's end at the client's side comes before the other,
+    the client's own host before all and the backend's behind. Then the time decides,
+    host by host: packets leave one before they reach the next. Where requests and replies have different tuples (on ``lo``), what
     was seen of replies alone is the client's side.
     """
     tuple_ = ["group", "ends"]
@@ -89,26 +95,29 @@ def in_path_order(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.DataFrame:
     most = ttl.max().over(tuple_).fill_null(256)
     reply = pl.col("server_ttl").cast(pl.Int16).min().over(tuple_).fill_null(256)
     level = [*tuple_, "_inside"]
+    place = [*level, "point", "is_tunneled", "client_outer"]
     first = pl.col("_passed").min()
-    # At the same moment one packet is seen as it came, in its tunnel, and without:
-    # taking it out does not stamp it anew. Putting it in does.
-    is_sender = (pl.col("_host_passed") == first.over(level)) & (
-        pl.col("host").n_unique().over(level) > 1
-    )
-    moment = [*level, "host", "_passed"]
-    frame = pl.when(pl.col("capture").n_unique().over(moment) == 1).then("first_frame")
     return (
         _with_passing(seen, samples)
+        .join(_sides(seen, nodes), on=["group", "ends", "host"], how="left")
         .with_columns(
             _ttl=-most,
             _reply_ttl=reply,
             _inside=-ttl.fill_null(most),
             _tuple_passed=first.over(tuple_),
         )
-        .with_columns(_host_passed=first.over([*level, "host"]))
         .with_columns(
-            _is_second=pl.col("is_tunneled") == is_sender,
-            _frame=frame.fill_null(0),
+            _side=pl.when("_is_node")
+            .then("_side")
+            .when(ttl.is_in(INITIAL_TTLS))
+            .then(-2)
+            .otherwise(2),
+            _host_passed=first.over([*level, "host"]),
+            # Several captures may have one place.
+            _place_passed=first.over(place),
+            # At the same moment one packet is seen as it came, in its tunnel, and
+            # without: taking it out does not stamp it anew. Putting it in does.
+            _is_second=pl.col("is_tunneled") == (pl.col("_side") == -1),
         )
         .sort(
             "group",
@@ -117,11 +126,12 @@ def in_path_order(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.DataFrame:
             "_tuple_passed",
             "ends",
             "_inside",
+            "_side",
             "_host_passed",
             "host",
-            "_passed",
-            "_frame",
+            "_place_passed",
             "_is_second",
+            "point",
             "flow",
         )
         .with_columns(
@@ -138,42 +148,79 @@ def in_path_order(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.DataFrame:
     )
 
 
+def _sides(seen: pl.DataFrame, nodes: pl.DataFrame) -> pl.LazyFrame:
+    """Tell at which side of its tunnels each host of a tuple is.
+
+    Returns
+    -------
+    pl.LazyFrame
+        One row per group, tuple and host: ``_is_node``, and ``_side`` (-1 at the
+        client's end, 1 at the server's, 0 if that is not known).
+    """
+    host = ["group", "ends", "host"]
+    outers = (
+        seen.lazy()
+        .filter("is_tunneled")
+        .group_by("group", "ends")
+        .agg(pl.col("client_outer", "server_outer").first())
+    )
+    owned = nodes.lazy().group_by("host").agg(pl.col("outer").alias("_owned"))
+    return (
+        seen.lazy()
+        .select(host)
+        .unique()
+        .join(owned, on="host", how="left")
+        .join(outers, on=["group", "ends"], how="left")
+        .select(
+            *host,
+            # Where no node is known, all hosts are alike.
+            _is_node=pl.col("_owned").is_not_null() | pl.lit(nodes.is_empty()),
+            _side=pl.when(pl.col("client_outer").is_in("_owned"))
+            .then(-1)
+            .when(pl.col("server_outer").is_in("_owned"))
+            .then(1)
+            .otherwise(0),
+        )
+    )
+
+
 def _with_passing(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
-    """Add when the same packet of the client passed each sighting: ``_passed`` (ns).
+    """Add when the same packet of the client passed each sighting: ``_passed`` (us).
 
     It is the first packet, unless a connection was open before some capture began;
-    then, of the sampled packets, the one that most sightings have.
+    then it is how much later than elsewhere the sampled packets passed.
     """
-    passed = seen.lazy().with_columns(_passed=pl.col("start").fill_null(0))
-    first_number = pl.when("flips").then("responder_seq_start").otherwise(
-        "originator_seq_start"
+    start = pl.col("start").fill_null(0)
+    first_number = (
+        pl.when("flips").then("responder_seq_start").otherwise("originator_seq_start")
     )
-    late = (
-        seen.lazy()
-        .filter(first_number.drop_nulls().n_unique().over("group") > 1)
-        .select("group")
-        .unique()
-        .join(seen.lazy(), on="group")
-        .join(samples, on="flow")
+    is_late = first_number.drop_nulls().n_unique().over("group") > 1
+    late = seen.lazy().filter(is_late)
+    delays = (
+        late.join(samples, on="flow")
         .select(
             "group",
             "flow",
+            "shift",
             id=pl.when("flips")
             .then("responder_packet_ids")
             .otherwise("originator_packet_ids"),
             time=pl.when("flips")
             .then("responder_packet_times")
             .otherwise("originator_packet_times"),
-            _shift=pl.col("shift"),
         )
         .explode("id", "time")
         .drop_nulls()
-        .with_columns(_sightings=pl.len().over("group", "id"))
-        .sort("group", "_sightings", "id", descending=[False, True, False])
-        .filter(pl.col("id") == pl.col("id").first().over("group"))
-        .select("flow", _then=pl.col("time").to_physical() - pl.col("_shift"))
-        .unique("flow", keep="first", maintain_order=True)
+        .with_columns(time=pl.col("time").to_physical() - pl.col("shift"))
+        .filter(pl.len().over("group", "id") > 1)
+        .with_columns(pl.col("time") - pl.col("time").min().over("group", "id"))
+        .group_by("flow")
+        .agg(_delay=pl.col("time").median().cast(pl.Int64))
     )
-    return passed.join(late, on="flow", how="left").with_columns(
-        _passed=pl.coalesce("_then", "_passed")
+    timed = seen.lazy().filter(~is_late).with_columns(_passed=start)
+    delayed = (
+        late.join(delays, on="flow", how="left", maintain_order="left")
+        .with_columns(_passed=start.min().over("group") + pl.col("_delay").fill_null(0))
+        .drop("_delay")
     )
+    return pl.concat([timed, delayed]).with_columns(pl.col("_passed") // 1000)

@@ -153,10 +153,9 @@ def by_agreeing_packets(
     loose = pairs.lazy().join(attached.lazy(), on="flow", how="anti")
     # Two rounds reach everything that agrees with the same sighting.
     least = loose.group_by("flow").agg(pl.col("_least").min().alias("group"))
-    again = (
-        least.join(least, left_on="group", right_on="flow", how="left", suffix="_of")
-        .select("flow", group=pl.coalesce("group_of", "group"))
-    )
+    again = least.join(
+        least, left_on="group", right_on="flow", how="left", suffix="_of"
+    ).select("flow", group=pl.coalesce("group_of", "group"))
     return pl.concat([attached, again.collect()])
 
 

@@ -61,14 +61,14 @@ def with_destinations(
         & ~pl.col("is_tunneled")
         & (
             (client_role == "pod")
-            | (
-                (client_role == "external") & ~is_overlay & pl.lit(are_hosts_known)
-            )
+            | ((client_role == "external") & ~is_overlay & pl.lit(are_hosts_known))
         )
     ).fill_null(value=False)
     selecting = pl.col("selecting")
-    nobody_rewrites_to_it = pl.lit(known.are_known) & (selecting == 0) & (
-        pl.lit(known.are_complete) | (role == "external")
+    nobody_rewrites_to_it = (
+        pl.lit(known.are_known)
+        & (selecting == 0)
+        & (pl.lit(known.are_complete) | (role == "external"))
     )
     from_outside = (
         (role == "node")
@@ -135,9 +135,12 @@ def with_destinations(
         may_be_front=may_be_front & ~rewritten,
         is_destination_known=rewritten | has_front | direct,
         is_backend_known=rewritten
-        | (~has_front & (role != "service") & ~may_be_front & (
-            direct | role.is_in(["pod", "node"])
-        )),
+        | (
+            ~has_front
+            & (role != "service")
+            & ~may_be_front
+            & (direct | role.is_in(["pod", "node"]))
+        ),
         candidates=pl.when(evidence == "ambiguous").then(
             pl.when(has_front)
             .then("front_services")

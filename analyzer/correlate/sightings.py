@@ -145,6 +145,7 @@ def details(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
     flows : pl.LazyFrame
         The flows table with its row index as ``flow``.
     """
+
     def side(client: bool, name: str) -> pl.Expr:
         same, other = f"originator_{name}", f"responder_{name}"
         if not client:
@@ -157,9 +158,7 @@ def details(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
         for client in (True, False)
         for name in names
     }
-    columns = [
-        f"{way}_{name}" for way in ("originator", "responder") for name in names
-    ]
+    columns = [f"{way}_{name}" for way in ("originator", "responder") for name in names]
     more = flows.select(
         "flow",
         "flow_id",
@@ -173,15 +172,16 @@ def details(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
         "handshake_rtt",
         "requests",
         "icmp_errors",
-        pl.min_horizontal(
-            _code("outer_originator_ip"), _code("outer_responder_ip")
-        ).alias("tunnel_ends"),
+        outer_originator=_code("outer_originator_ip"),
+        outer_responder=_code("outer_responder_ip"),
         shift=pl.col("start_time").to_physical(),
         retransmits=pl.col("originator_retransmits") + pl.col("responder_retransmits"),
     )
-    is_answered = (pl.col("protocol") != "tcp") & (pl.col("server_packets") > 0) | (
-        pl.col("server_tcp_flags") & 0x12 == 0x12
-    ) | (pl.col("server_payload_bytes") > 0)
+    is_answered = (
+        (pl.col("protocol") != "tcp") & (pl.col("server_packets") > 0)
+        | (pl.col("server_tcp_flags") & 0x12 == 0x12)
+        | (pl.col("server_payload_bytes") > 0)
+    )
     # Where copies of other interfaces cannot be told apart, each way has its share.
     frames = pl.col("client_packets") + pl.col("server_packets")
     once = [
@@ -194,6 +194,14 @@ def details(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
         .join(more, on="flow", maintain_order="left")
         .with_columns(**both_ways)
         .with_columns(
+            client_outer=pl.when("flips")
+            .then("outer_responder")
+            .otherwise("outer_originator"),
+            server_outer=pl.when("flips")
+            .then("outer_originator")
+            .otherwise("outer_responder"),
+        )
+        .with_columns(
             pl.when(pl.col("copies") > 0)
             .then((pl.col(name) * (frames - pl.col("copies")) / frames).round())
             .otherwise(name)
@@ -205,6 +213,6 @@ def details(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
             is_answered=is_answered.fill_null(value=False),
             shift=pl.col("shift") - pl.col("start"),
         )
-        .drop(columns)
+        .drop(*columns, "outer_originator", "outer_responder")
         .collect()
     )

@@ -30,9 +30,10 @@ def with_numbers(seen: pl.DataFrame) -> pl.DataFrame:
     A snapshot length of 96 octets cuts the flags off inside VXLAN; then the first
     sequence number stands for that of the SYN, and if it is not, nothing will match it.
     """
-    cut = pl.col("originator_tcp_flags").is_null() & pl.col(
-        "responder_tcp_flags"
-    ).is_null()
+    cut = (
+        pl.col("originator_tcp_flags").is_null()
+        & pl.col("responder_tcp_flags").is_null()
+    )
     return seen.with_columns(
         is_cut=cut,
         client_isn=pl.coalesce(
@@ -128,9 +129,7 @@ def in_runs(seen: pl.LazyFrame, *keys: str, gap: int) -> pl.LazyFrame:
     last = pl.col("end").fill_null(0).cum_max().shift().over(keys)
     return (
         seen.sort(*keys, "start", "flow")
-        .with_columns(
-            _run=(start > last + gap).fill_null(value=False).cast(pl.UInt32)
-        )
+        .with_columns(_run=(start > last + gap).fill_null(value=False).cast(pl.UInt32))
         .with_columns(pl.col("_run").cum_sum().over(keys))
         .select("flow", group=pl.col("flow").min().over(*keys, "_run"))
     )

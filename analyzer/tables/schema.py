@@ -205,7 +205,9 @@ CLOCKS: tuple[Column, ...] = (
     Column("reference", "name", "host that it is compared with"),
     Column("offset", "duration", "its clock minus the reference's, at `time`"),
     Column("drift_ppm", "f64", "how much faster it runs, in millionths"),
-    Column("bound", "duration", "how far the offset may be off; null: no packet shared"),
+    Column(
+        "bound", "duration", "how far the offset may be off; null: no packet shared"
+    ),
     Column("time", "time", "when the offset holds, by the host's clock"),
 )
 
