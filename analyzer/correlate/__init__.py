@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from analyzer.correlate.addresses import address_roles, node_hosts
+from analyzer.correlate.addresses import address_roles, node_hosts, with_places
 from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import clocks_table
-from analyzer.correlate.grouping import group
 from analyzer.correlate.connections import connections_table
 from analyzer.correlate.conntrack import with_conntrack
+from analyzer.correlate.grouping import group
 from analyzer.correlate.hops import hops
 from analyzer.correlate.legs import in_path_order, oriented
 from analyzer.correlate.services import services
-from analyzer.correlate.sightings import details, samples, sightings
+from analyzer.correlate.sightings import by_side, samples, sightings
 
 if TYPE_CHECKING:
     from analyzer.cluster import Cluster
@@ -45,8 +45,7 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
     Returns
     -------
     Correlated
-        ``connections`` in the order of their first packets, on the clock of the host
-        that ``clocks`` names as reference.
+        ``connections`` in the order of their first flows.
     """
     numbered = flows.with_row_index("flow")
     grouped = group(sightings(numbered), numbered)
@@ -55,20 +54,13 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
     servers = pl.concat(
         [known.fronts.select("end"), known.endpoints.select("end").drop_nulls()]
     )
-    seen = details(oriented(grouped.sightings, servers), numbered)
-    is_several = pl.col("group").is_duplicated()
-    ordered = in_path_order(
-        seen.filter(is_several), samples(numbered), node_hosts(roles)
-    )
-    connections = chains(ordered, seen.filter(~is_several))
-    connections = with_conntrack(connections, roles, cluster)
+    seen = by_side(oriented(grouped.sightings, servers))
+    seen = with_places(seen, roles, numbered)
+    ordered = in_path_order(seen, samples(numbered), node_hosts(roles))
+    connections = with_conntrack(chains(ordered), roles, cluster)
     connections = connections_table(connections, seen, numbered, roles, known)
-    numbers = connections.select("connection_id", "group")
-    measured = hops(ordered, samples(numbered), grouped.clocks)
     return Correlated(
-        connections.drop("group"),
-        measured.join(numbers, on="group", maintain_order="left").sort(
-            "connection_id", maintain_order=True
-        ),
+        connections,
+        hops(ordered, flows, grouped.clocks),
         clocks_table(grouped.clocks, numbered),
     )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: TTLs that hosts send with: what has one of them was not forwarded yet.
 INITIAL_TTLS = (64, 128, 255)
 
+#: Devices that packets pass before they are encapsulated, or after.
+_OVERLAY = r"/(vxlan|flannel|geneve|genev_sys|tunl|wireguard|wg)[^/]*$"
 _COLUMNS = ("code", "address", "role", "name", "namespace", "node", "workload")
 
 
@@ -63,6 +65,24 @@ def address_roles(
     )
 
 
+def with_places(
+    seen: pl.DataFrame, roles: pl.DataFrame, flows: pl.LazyFrame
+) -> pl.DataFrame:
+    """Add what points are: ``node`` (str, if it is one's), ``is_overlay`` (bool)."""
+    nodes = roles.filter(pl.col("role").is_in(["node", "tunnel"]))["node"].drop_nulls()
+    point = pl.col("point").cast(pl.String)
+    host = point.str.split("/").list.first()
+    places = (
+        flows.select(pl.col("point").unique())
+        .with_columns(
+            node=pl.when(host.is_in(nodes.implode())).then(host),
+            is_overlay=point.str.contains(_OVERLAY),
+        )
+        .collect()
+    )
+    return seen.join(places, on="point", how="left", maintain_order="left")
+
+
 def node_hosts(roles: pl.DataFrame) -> pl.DataFrame:
     """Give nodes as capture hosts: ``host``, ``outer`` (u32, codes of categoricals)."""
     return roles.filter(
@@ -89,7 +109,7 @@ def _told(cluster: Cluster | None) -> list[pl.DataFrame]:
 
 
 def _codes(flows: pl.LazyFrame, told: list[pl.DataFrame]) -> pl.DataFrame:
-    """Number all addresses; those that flows have keep the codes that they have there.
+    """Give each address a number; in flows it has one already, which it keeps.
 
     Returns
     -------
@@ -113,15 +133,16 @@ def _codes(flows: pl.LazyFrame, told: list[pl.DataFrame]) -> pl.DataFrame:
         .sort("address")
         .collect()
     )
+    unused = pl.lit(seen["code"].max(), pl.UInt32).fill_null(0) + 1
     others = (
         pl.concat([table.select("address") for table in told])
         .drop_nulls()
         .unique()
         .join(seen, on="address", how="anti")
         .sort("address")
-        .with_row_index("code", offset=(seen["code"].max() or 0) + 1)
+        .select("address", code=pl.row_index().cast(pl.UInt32) + unused)
     )
-    return pl.concat([seen, others.select("address", "code")]).sort("address")
+    return pl.concat([seen, others]).sort("address")
 
 
 def _inferred(flows: pl.LazyFrame, seen: pl.DataFrame) -> pl.DataFrame:

@@ -6,10 +6,14 @@ which nothing left the node that took it in, was answered on that node.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from analyzer.correlate.naming import ip_and_port
-from analyzer.correlate.services import Services
+
+if TYPE_CHECKING:
+    from analyzer.correlate.services import Services
 
 _PORT = ("service_namespace", "service_name", "service_port_name")
 #: The first packet of a capture may have been seen elsewhere before (ns).

@@ -3,115 +3,169 @@
 from __future__ import annotations
 
 import polars as pl
+import pyarrow as pa
 
-#: Counters of one sighting that stand for the connection, by side.
-_SIDES = ("packets", "bytes", "payload_bytes")
+_AT_FIRST = (
+    "protocol",
+    "client",
+    "client_ttl",
+    "client_outer",
+    "is_tunneled",
+    "is_overlay",
+    "raw_start",
+)
+_COUNTERS = tuple(
+    f"{side}_{name}"
+    for side in ("client", "server")
+    for name in ("packets", "bytes", "payload_bytes")
+)
 
 
-def chains(ordered: pl.DataFrame, alone: pl.DataFrame) -> pl.DataFrame:
+def chains(ordered: pl.DataFrame) -> pl.DataFrame:
     """Reduce sightings to connections.
 
     Parameters
     ----------
     ordered : pl.DataFrame
-        Sightings of connections that several saw, see
-        :func:`analyzer.correlate.legs.in_path_order`.
-    alone : pl.DataFrame
-        Sightings of connections that nothing else saw.
+        Sightings, see :func:`analyzer.correlate.legs.in_path_order`.
 
     Returns
     -------
     pl.DataFrame
-        One row per connection: ``group``, ``protocol``, ``client`` and ``destination``
-        (u64, the ends of the first tuple), ``source`` and ``backend`` (those of the
-        last), ``first`` and ``best`` (u32, the flows at the beginning of the path and
-        of those with the most payload), ``flips`` (of ``best``), ``legs`` (u32),
-        ``client_ttl``, ``is_tunneled`` and ``host`` (of ``first``), ``is_answered``
-        (bool), the counters, ``flow_ids`` (list of u64, ascending), ``points`` (list).
+        One row per connection, sorted by ``group``: ``protocol``, ``client`` and
+        ``destination`` (u64, the ends of the first tuple), ``source`` and ``backend``
+        (those of the last), ``client_ttl``, ``client_outer``, ``is_tunneled``,
+        ``is_overlay`` and ``raw_start`` (where its path begins), ``node`` (the first on
+        the way), ``start``, ``end``, ``is_answered`` (bool), the counters of the
+        sighting with the most payload, ``flow_ids`` and ``points`` (lists, in the order
+        of the path).
     """
-    payload = (
-        pl.sum_horizontal("client_payload_bytes", "server_payload_bytes")
-        .fill_null(0)
-        .cast(pl.UInt64)
+    ordered = _with_whole_lanes(ordered)
+    group = pl.col("group")
+    begins = ordered.select((group != group.shift()).fill_null(value=True)).to_series()
+    starts = begins.arg_true()
+    ends = pl.concat([starts[1:], pl.Series([ordered.height], dtype=pl.UInt32)]) - 1
+    first = ordered.select("group", *_AT_FIRST, destination="server")[starts]
+    last = ordered.select(source="client", backend="server")[ends]
+    best = ordered.select("tcp_state", *_COUNTERS, "retransmits")[
+        _best(ordered, starts)
+    ]
+    found = pl.concat([first, last, best], how="horizontal").with_columns(
+        flow_ids=_lists(ordered["flow_id"], starts),
+        points=_points(ordered, begins, starts),
     )
-    packets = pl.col("client_packets") + pl.col("server_packets")
-    lane = ["group", "lane"]
-    counters = [f"{side}_{name}" for side in ("client", "server") for name in _SIDES]
-    several = ordered.lazy()
-    if ordered.select(pl.struct(lane).is_duplicated().any()).item():
-        # Timeouts have cut a flow: its pieces count as one.
-        several = several.with_columns(
-            *(pl.col(name).sum().over(lane) for name in counters),
-            pl.col("retransmits", "requests").sum().over(lane),
+    if ordered.height == found.height:
+        return found.with_columns(
+            ordered.select(
+                "start", "end", "is_answered", "requests", "handshake_rtt", "node"
+            )
         )
-    place = ["group", "leg", "point", "is_tunneled", "client_outer"]
-    several = several.with_columns(
-        _score=pl.struct(
-            (pl.col("copies") == 0).alias("is_single"),
-            payload.alias("payload"),
-            pl.col("tcp_state").is_not_null().alias("state"),
-            packets.alias("packets"),
-        ).rank("dense", descending=True),
-        _is_new_place=pl.struct(place) != pl.struct(place).shift(),
+    return _with_whole_groups(found, ordered)
+
+
+def _with_whole_lanes(ordered: pl.DataFrame) -> pl.DataFrame:
+    """Add up what timeouts have cut: pieces of one flow count as one."""
+    lane = pl.struct("group", "lane").hash()
+    if not ordered.select(lane.is_duplicated().any()).item():
+        return ordered
+    return ordered.with_columns(
+        pl.col(*_COUNTERS, "retransmits", "requests").sum().over(lane)
     )
-    best = pl.col("_score").arg_min()
-    reduced = several.group_by("group", maintain_order=True).agg(
-        pl.col("protocol", "client", "client_ttl", "is_tunneled", "host").first(),
-        pl.col("server").first().alias("destination"),
-        pl.col("client").last().alias("source"),
-        pl.col("server").last().alias("backend"),
-        pl.col("flow").first().alias("first"),
-        pl.col("flow").get(best).alias("best"),
-        pl.col("leg").n_unique().cast(pl.UInt32).alias("legs"),
-        pl.col("is_answered").any(),
-        pl.col("start").min(),
-        pl.col("end").max(),
-        # On `lo`, no sighting has both ways.
-        *(
-            pl.when(pl.col(f"{side}_packets").get(best) > 0)
-            .then(pl.col(f"{side}_{name}").get(best))
-            .otherwise(pl.col(f"{side}_{name}").max())
-            .alias(f"{side}_{name}")
-            for side in ("client", "server")
-            for name in _SIDES
-        ),
-        pl.col("retransmits").get(best),
-        pl.col("requests").max(),
-        pl.col("tcp_state").drop_nulls().first().alias("_any_state"),
-        pl.col("tcp_state").get(best),
-        pl.col("handshake_rtt").drop_nulls().first(),
-        pl.col("icmp_errors").max(),
-        pl.col("flow_id").sort().alias("flow_ids"),
-        pl.col("point")
-        .filter(pl.col("_is_new_place").fill_null(value=True))
-        .alias("points"),
+
+
+def _best(ordered: pl.DataFrame, starts: pl.Series) -> pl.Series:
+    """Find in each group the view with the most payload, then with flags, then packets.
+
+    One that counts copies of other interfaces is worse than any that does not.
+    """
+    if len(starts) == ordered.height:
+        return starts
+    score = (
+        (pl.col("copies") == 0).cast(pl.UInt64) * 2**62
+        + pl.sum_horizontal("client_payload_bytes", "server_payload_bytes")
+        .fill_null(0)
+        .clip(0, 2**40)
+        .cast(pl.UInt64)
+        * 2**20
+        + pl.col("tcp_state").is_not_null().cast(pl.UInt64) * 2**19
+        + (pl.col("client_packets") + pl.col("server_packets")).clip(0, 2**19 - 1)
     )
-    reduced = reduced.with_columns(
-        tcp_state=pl.coalesce("tcp_state", "_any_state")
-    ).drop("_any_state")
-    single = alone.lazy().select(
-        "group",
-        "protocol",
-        "client",
-        "client_ttl",
-        "is_tunneled",
-        "host",
-        pl.col("server").alias("destination"),
-        pl.col("client").alias("source"),
-        pl.col("server").alias("backend"),
-        pl.col("flow").alias("first"),
-        pl.col("flow").alias("best"),
-        pl.lit(1, pl.UInt32).alias("legs"),
-        "is_answered",
-        "start",
-        "end",
-        *counters,
-        "retransmits",
-        "requests",
-        "tcp_state",
-        "handshake_rtt",
-        "icmp_errors",
-        pl.concat_list("flow_id").alias("flow_ids"),
-        pl.concat_list("point").alias("points"),
+    scored = ordered.select("group", score=score).with_row_index("row")
+    is_best = pl.col("score") == pl.col("score").max().over("group")
+    return scored.filter(is_best).filter(pl.col("group").is_first_distinct())["row"]
+
+
+def _lists(values: pl.Series, starts: pl.Series) -> pl.Series:
+    """Cut a column into lists that begin at `starts`."""
+    offsets = pl.concat([starts, pl.Series([len(values)], dtype=pl.UInt32)])
+    return pl.Series(
+        pa.LargeListArray.from_arrays(
+            offsets.cast(pl.Int64).to_arrow(), values.to_arrow()
+        )
     )
-    return pl.concat([reduced, single]).collect()
+
+
+def _points(ordered: pl.DataFrame, begins: pl.Series, starts: pl.Series) -> pl.Series:
+    """List the points of each group, a place of several captures once."""
+    place = pl.struct("leg", "point", "is_tunneled", "client_outer").hash()
+    is_new = ordered.select((place != place.shift()).fill_null(value=True)).to_series()
+    is_new |= begins
+    at = is_new.cum_sum().cast(pl.UInt32)[starts] - 1
+    return _lists(ordered["point"].filter(is_new), at)
+
+
+def _with_whole_groups(found: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
+    """Add what all sightings of a group tell together."""
+    whole = (
+        ordered.lazy()
+        .group_by("group")
+        .agg(
+            pl.col("start").min(),
+            pl.col("end").max(),
+            pl.col("is_answered").max(),
+            pl.col("requests").max(),
+            # The client's own is the longest.
+            pl.col("handshake_rtt").max(),
+        )
+        .collect()
+    )
+    # On `lo`, no sighting has both ways.
+    one_way = found.filter(pl.min_horizontal("client_packets", "server_packets") == 0)
+    both_ways = (
+        ordered.lazy()
+        .join(one_way.lazy().select("group"), on="group", how="semi")
+        .group_by("group")
+        .agg(pl.col(name).max().alias(f"most_{name}") for name in _COUNTERS)
+        .collect()
+    )
+    on_nodes = ordered.filter(pl.col("node").is_not_null())
+    nodes = on_nodes.filter(pl.col("group").is_first_distinct()).select("group", "node")
+    states = (
+        ordered.join(
+            found.filter(pl.col("tcp_state").is_null()).select("group"),
+            on="group",
+            how="semi",
+        )
+        .filter(pl.col("tcp_state").is_not_null())
+        .unique("group", keep="first", maintain_order=True)
+        .select("group", other_state="tcp_state")
+    )
+    return (
+        found.lazy()
+        .join(whole.lazy(), on="group", maintain_order="left")
+        .join(nodes.lazy(), on="group", how="left", maintain_order="left")
+        .join(states.lazy(), on="group", how="left", maintain_order="left")
+        .join(both_ways.lazy(), on="group", how="left", maintain_order="left")
+        .with_columns(
+            *(
+                pl.when(pl.col(f"{name.partition('_')[0]}_packets") > 0)
+                .then(name)
+                .otherwise(pl.coalesce(f"most_{name}", name))
+                .alias(name)
+                for name in _COUNTERS
+            ),
+            tcp_state=pl.coalesce("tcp_state", "other_state"),
+        )
+        .drop("^most_.*$", "other_state")
+        .collect()
+    )

@@ -117,19 +117,12 @@ def clocks(
     -------
     dict of int to Clock
         Each host's clock against that of the reference of its kind: the host, of those
-        that saw packets in common, with the most connections. Hosts that share no
+        that saw packets in common, with the most flows. Hosts that share no
         packet with another are each their own reference.
     """
-    hosts = (
-        seen.lazy()
-        .select("flow", "host")
-        .join(groups.lazy(), on="flow", how="left")
-        .group_by("host")
-        .agg(pl.col("group").n_unique())
-        .sort(pl.col("group"), "host", descending=[True, False])
-        .collect()["host"]
-        .to_list()
-    )
+    hosts = (seen.group_by("host").len().sort("len", "host", descending=[True, False]))[
+        "host"
+    ].to_list()
     if len(hosts) < 2:
         return {host: Clock(host) for host in hosts}
     edges = _edges(_differences(seen, groups, samples))
@@ -161,25 +154,32 @@ def _differences(
         (hosts), ``time`` (ns), ``is_upper`` (bool), ``difference`` (``b`` minus ``a``).
     """
     placed = seen.lazy().select("flow", "host", "flips").join(groups.lazy(), on="flow")
+    # Of each set of hosts, told by its least and greatest, some connections suffice.
+    kind = ["a", "b"]
+    number = pl.int_range(pl.len()).over(kind)
+    step = pl.len().over(kind) // _MOST_CONNECTIONS + 1
+    some = (
+        placed.group_by("group")
+        .agg(a=pl.col("host").min(), b=pl.col("host").max())
+        .filter(pl.col("a") != pl.col("b"))
+        .sort("group")
+        .filter(number % step == 0)
+        .select("group")
+        .collect()
+    )
+    placed = placed.join(some.lazy(), on="group", how="semi").collect().lazy()
     pairs = (
         placed.group_by("group")
         .agg(pl.col("host").unique().sort())
-        .filter(pl.col("host").list.len() > 1)
         .with_columns(a=pl.col("host"), b=pl.col("host"))
         .explode("a")
         .explode("b")
         .filter(pl.col("a") < pl.col("b"))
         .select("group", "a", "b")
         .sort("a", "b", "group")
-        .with_columns(_number=pl.int_range(pl.len()).over("a", "b"))
-        .with_columns(_step=pl.len().over("a", "b") // _MOST_CONNECTIONS + 1)
-        .filter(pl.col("_number") % pl.col("_step") == 0)
-        .select("group", "a", "b")
         .collect()
     )
-    chosen = placed.join(pairs.lazy().select("group").unique(), on="group").join(
-        samples, on="flow"
-    )
+    chosen = placed.join(samples, on="flow")
     times = (
         pl.concat(
             [

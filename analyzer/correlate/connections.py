@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from analyzer.correlate.backends import watched, with_backends
 from analyzer.correlate.naming import with_destinations
-from analyzer.correlate.services import Services
+
+if TYPE_CHECKING:
+    from analyzer.correlate.services import Services
+
+_TIME = pl.Datetime("ns", "UTC")
 
 
 def connections_table(
@@ -33,20 +39,10 @@ def connections_table(
     Returns
     -------
     pl.DataFrame
-        One row per connection, in the order of its first packet: see
-        :data:`analyzer.tables.schema.CONNECTIONS`; and ``group``.
+        One row per connection, in the order of ``group``: see
+        :data:`analyzer.tables.schema.CONNECTIONS`.
     """
-    raw_times = flows.select(
-        first=pl.col("flow"),
-        start_time=pl.col("start_time"),
-        outer_first=pl.col("outer_originator_ip").to_physical(),
-    )
     named = with_destinations(connections, roles, known)
-    named = (
-        named.lazy()
-        .join(raw_times, on="first", how="left", maintain_order="left")
-        .collect()
-    )
     named = named.with_columns(entry_node=_entry_node(roles))
     named = with_backends(named, known, watched(seen, flows, roles))
     named = _with_backend_names(named, roles, known)
@@ -63,57 +59,50 @@ def connections_table(
         return pl.when(has_port).then((pl.col(end) % 65536).cast(pl.UInt16))
 
     is_pod = pl.col("client_role") == "pod"
-    return (
-        named.sort("start", "first", nulls_last=True)
-        .with_row_index("connection_id")
-        .select(
-            pl.col("connection_id").cast(pl.UInt64),
-            "group",
-            "protocol",
-            "client_ip",
-            client_port=port("client"),
-            destination_ip=pl.when(is_known).then("destination_ip"),
-            destination_port=pl.when(is_known).then(port("destination")),
-            destination_kind="destination_kind",
-            service_namespace="service_namespace",
-            service_name="service_name",
-            service_port_name="service_port_name",
-            entry_node="entry_node",
-            snat_ip=pl.when(is_translated).then("source_ip"),
-            snat_port=pl.when(is_translated).then(port("source")),
-            backend_ip="backend_ip",
-            backend_port=pl.when(has_port).then("backend_port"),
-            backend_pod="backend_pod",
-            backend_namespace="backend_namespace",
-            backend_workload="backend_workload",
-            backend_node="backend_node",
-            client_pod=pl.when(is_pod).then("client_pod"),
-            client_namespace=pl.when(is_pod).then("client_namespace"),
-            client_node="client_node",
-            # A node that calls itself needs no hairpin.
-            is_hairpin=(pl.col("client_ip") == pl.col("backend_ip")).fill_null(
-                value=False
-            )
-            & ~pl.col("client_role").is_in(["node", "tunnel"]).fill_null(value=False),
-            start_time="start_time",
-            end_time=pl.col("start_time")
-            + (pl.col("end") - pl.col("start")).cast(pl.Duration("ns")),
-            client_packets="client_packets",
-            backend_packets="server_packets",
-            client_bytes="client_bytes",
-            backend_bytes="server_bytes",
-            client_payload_bytes="client_payload_bytes",
-            backend_payload_bytes="server_payload_bytes",
-            requests="requests",
-            tcp_state="tcp_state",
-            handshake_rtt="handshake_rtt",
-            retransmits="retransmits",
-            service_evidence="service_evidence",
-            backend_evidence="backend_evidence",
-            candidates="candidates",
-            flow_ids="flow_ids",
-            points="points",
-        )
+    return named.with_row_index("connection_id").select(
+        pl.col("connection_id").cast(pl.UInt64),
+        "group",
+        "protocol",
+        "client_ip",
+        client_port=port("client"),
+        destination_ip=pl.when(is_known).then("destination_ip"),
+        destination_port=pl.when(is_known).then(port("destination")),
+        destination_kind="destination_kind",
+        service_namespace="service_namespace",
+        service_name="service_name",
+        service_port_name="service_port_name",
+        entry_node="entry_node",
+        snat_ip=pl.when(is_translated).then("source_ip"),
+        snat_port=pl.when(is_translated).then(port("source")),
+        backend_ip="backend_ip",
+        backend_port=pl.when(has_port).then("backend_port"),
+        backend_pod="backend_pod",
+        backend_namespace="backend_namespace",
+        backend_workload="backend_workload",
+        backend_node="backend_node",
+        client_pod=pl.when(is_pod).then("client_pod"),
+        client_namespace=pl.when(is_pod).then("client_namespace"),
+        client_node="client_node",
+        # A node that calls itself needs no hairpin.
+        is_hairpin=(pl.col("client_ip") == pl.col("backend_ip")).fill_null(value=False)
+        & ~pl.col("client_role").is_in(["node", "tunnel"]).fill_null(value=False),
+        start_time=pl.col("raw_start").cast(_TIME),
+        end_time=(pl.col("raw_start") + pl.col("end") - pl.col("start")).cast(_TIME),
+        client_packets="client_packets",
+        backend_packets="server_packets",
+        client_bytes="client_bytes",
+        backend_bytes="server_bytes",
+        client_payload_bytes="client_payload_bytes",
+        backend_payload_bytes="server_payload_bytes",
+        requests="requests",
+        tcp_state="tcp_state",
+        handshake_rtt="handshake_rtt",
+        retransmits="retransmits",
+        service_evidence="service_evidence",
+        backend_evidence="backend_evidence",
+        candidates="candidates",
+        flow_ids="flow_ids",
+        points="points",
     )
 
 
@@ -134,16 +123,9 @@ def _entry_node(roles: pl.DataFrame) -> pl.Expr:
     is_direct_to_node = pl.col("destination_role").is_in(["node", "tunnel"]) & ~pl.col(
         "is_rewritten"
     )
-    outer = pl.col("outer_first").replace_strict(
+    outer = pl.col("client_outer").replace_strict(
         nodes["code"], nodes["node"], default=None, return_dtype=pl.String
     )
-    at = pl.col("points").list.eval(
-        pl.element().cast(pl.String).str.split("/").list.first()
-    )
-    node_names = nodes["node"].drop_nulls().unique().implode()
-    seen_at = at.list.eval(
-        pl.element().filter(pl.element().is_in(node_names))
-    ).list.first()
     # A node's port is a service's, translated there, or its own: nobody says which.
     is_open = (pl.col("destination_role") == "node") & pl.col("may_be_front")
     return (
@@ -159,14 +141,14 @@ def _entry_node(roles: pl.DataFrame) -> pl.Expr:
         .then(outer)
         # Without that, it may be the last node on the way as well.
         .when("is_destination_known")
-        .then(pl.coalesce(pl.when(is_direct_to_node).then("destination_node"), seen_at))
+        .then(pl.coalesce(pl.when(is_direct_to_node).then("destination_node"), "node"))
     )
 
 
 def _with_backend_names(
     connections: pl.DataFrame, roles: pl.DataFrame, known: Services
 ) -> pl.DataFrame:
-    """Name the backend: by its address, else by the endpoint that it is of a service."""
+    """Name the backend by its address, else by the endpoint that it is."""
     by_address = roles.filter(pl.col("role").is_not_null()).select(
         backend_ip="address",
         _role="role",

@@ -43,22 +43,30 @@ def exchanges(seen: pl.DataFrame) -> pl.DataFrame:
         One row per sighting: ``flow``, ``group`` (u32).
     """
     runs = in_runs(seen.lazy(), "ends", gap=_PAUSE).collect()
-    legs = (
-        seen.lazy()
-        .join(runs.lazy(), on="flow")
+    of_runs = seen.lazy().join(runs.lazy(), on="flow")
+    is_alone = ~pl.col("group").is_duplicated()
+    columns = ["protocol", "client", "server", "client_ttl", *_SIZES]
+    digests = ["client_digest", "server_digest"]
+    several = (
+        of_runs.filter(~is_alone)
         .sort("group", "start", "flow")
         .group_by("group", maintain_order=True)
         .agg(
-            pl.col("protocol", "client").first(),
-            pl.when(pl.col("protocol").cast(pl.String).is_in(["icmp", "icmp6"]))
-            .then(pl.col("server") // 65536)
-            .first()
-            .alias("echo_server"),
-            pl.col("client_digest", "server_digest").drop_nulls().first(),
+            pl.col(columns[:3]).first(),
+            pl.col(columns[3:]).max(),
+            pl.col(digests).drop_nulls().first(),
             pl.col("start").min(),
-            pl.col("end").max(),
-            pl.col("client_ttl", *_SIZES).max(),
         )
+    )
+    is_echo = (pl.col("protocol") == "icmp") | (pl.col("protocol") == "icmp6")
+    legs = (
+        pl.concat(
+            [
+                several,
+                of_runs.filter(is_alone).select("group", *columns, *digests, "start"),
+            ]
+        )
+        .with_columns(echo_server=pl.when(is_echo).then(pl.col("server") // 65536))
         .rename({"group": "flow"})
         .collect()
     )
@@ -76,6 +84,8 @@ def exchanges(seen: pl.DataFrame) -> pl.DataFrame:
         (("protocol", "client", *_SIZES), ["client"]),
     ):
         chains = _chains(legs, keys, certain)
+        if chains.is_empty():
+            continue
         legs = legs.join(chains, on="flow", how="anti")
         joined = (
             joined.lazy()

@@ -9,7 +9,7 @@ import polars as pl
 from analyzer.correlate import midstream, tcp
 from analyzer.correlate.clocks import Clock, clock_table, clocks
 from analyzer.correlate.datagrams import exchanges
-from analyzer.correlate.sightings import details, samples
+from analyzer.correlate.sightings import by_side, samples
 
 
 class Grouped(NamedTuple):
@@ -39,44 +39,68 @@ def group(seen: pl.DataFrame, flows: pl.LazyFrame) -> Grouped:
     Initial sequence numbers come first: they need no clock, and tell the clocks that
     all other evidence needs.
     """
-    is_tcp = pl.col("protocol") == "tcp"
-    of_tcp = tcp.with_numbers(seen.filter(is_tcp))
+    of_tcp = tcp.numbered(seen)
     heads = tcp.heads(of_tcp)
-    firsts = of_tcp.join(
-        heads.filter(pl.col("flow") != pl.col("head")), on="flow", how="anti"
-    )
+    later = heads.filter(pl.col("flow") != pl.col("head"))
+    firsts = of_tcp.join(later, on="flow", how="anti") if later.height else of_tcp
     groups = tcp.by_both_numbers(firsts)
     times = clocks(seen, groups, samples(flows))
-    firsts = on_one_clock(firsts, times)
+    seen = on_one_clock(seen, times)
+    if groups.height < firsts.height:
+        numbered = tcp.numbered(seen).join(later, on="flow", how="anti")
+        groups = _with_less_evidence(numbered, groups, flows)
+    found = [
+        groups,
+        later.join(groups, left_on="head", right_on="flow").select("flow", "group"),
+    ]
+    others = seen.filter(pl.col("protocol") != "tcp")
+    if others.height:
+        found.append(exchanges(by_side(others)))
+    groups = pl.concat(found)
+    if groups.height == seen.height:
+        seen = seen.with_columns(groups.sort("flow")["group"])
+    else:
+        seen = seen.join(groups, on="flow", maintain_order="left")
+    return Grouped(seen, times)
 
-    def rest() -> pl.DataFrame:
-        return firsts.join(groups, on="flow", how="anti")
 
-    def known() -> pl.DataFrame:
-        return firsts.join(groups, on="flow")
+def _with_less_evidence(
+    firsts: pl.DataFrame, groups: pl.DataFrame, flows: pl.LazyFrame
+) -> pl.DataFrame:
+    """Group the sightings of TCP of which not both initial numbers are known."""
+    rest = firsts.join(groups, on="flow", how="anti")
+
+    def take(found: pl.DataFrame) -> None:
+        nonlocal groups, rest
+        groups = pl.concat([groups, found])
+        rest = rest.join(found, on="flow", how="anti")
+
+    def known(*keys: str) -> pl.DataFrame:
+        """Give grouped sightings that have a key in common with the rest."""
+        alike = rest.lazy().select(keys).unique()
+        return (
+            firsts.lazy()
+            .join(alike, on=keys, how="semi")
+            .join(groups.lazy(), on="flow")
+            .collect()
+        )
 
     for number in ("client_isn", "server_isn"):
-        if rest().height:
-            groups = pl.concat([groups, *tcp.by_one_number(rest(), known(), number)])
-    if rest().height:
-        groups = pl.concat([groups, midstream.by_same_tuple(rest(), known())])
-    if rest().height:
-        groups = pl.concat([groups, midstream.by_last_numbers(rest(), known())])
-    if rest().height:
-        ids = flows.select(
-            "flow",
-            packet_ids=pl.concat_list("originator_packet_ids", "responder_packet_ids"),
-        )
-        found = midstream.by_agreeing_packets(rest(), known(), ids)
-        groups = pl.concat([groups, found])
-        groups = pl.concat([groups, midstream.by_same_tuple(rest(), known())])
-        alone = tcp.in_runs(rest().lazy(), "ends", gap=midstream.TIME_SLACK)
-        groups = pl.concat([groups, alone.collect()])
-    pieces = heads.join(groups, left_on="head", right_on="flow").select("flow", "group")
-    groups = pl.concat([groups, pieces.join(groups, on="flow", how="anti")])
-    others = on_one_clock(seen.filter(~is_tcp), times)
-    groups = pl.concat([groups, exchanges(details(others, flows))])
-    return Grouped(on_one_clock(seen, times).join(groups, on="flow"), times)
+        if rest.height:
+            take(tcp.by_one_number(rest, known(number), number))
+    if rest.height:
+        alike = known("ends")
+        rest = midstream.attributable(rest, alike)
+        take(midstream.by_same_tuple(rest, alike))
+    if rest.height:
+        take(midstream.by_last_numbers(rest, known("last_numbers")))
+    if rest.height:
+        take(midstream.by_agreeing_packets(rest, firsts, groups, flows))
+    if rest.height:
+        take(midstream.by_same_tuple(rest, known("ends")))
+    if rest.height:
+        take(tcp.in_runs(rest.lazy(), "ends", gap=midstream.TIME_SLACK).collect())
+    return groups
 
 
 def on_one_clock(seen: pl.DataFrame, times: dict[int, Clock]) -> pl.DataFrame:

@@ -13,19 +13,29 @@ if TYPE_CHECKING:
 
 #: Packet ids that a flow keeps of each direction.
 _SAMPLES = 4
+_IDS = tuple(
+    f"{side}_id_{number}" for side in ("client", "server") for number in range(_SAMPLES)
+)
+# Name, whose packets, and which of two successive places they pass first.
+_DIRECTIONS = (
+    ("to_backend", "client", "point", "point_next"),
+    ("to_client", "server", "point_next", "point"),
+)
 
 
 def hops(
-    ordered: pl.DataFrame, samples: pl.LazyFrame, times: dict[int, Clock]
+    ordered: pl.DataFrame,
+    flows: pl.LazyFrame,
+    times: dict[int, Clock],
 ) -> pl.DataFrame:
     """Measure each hop of each connection.
 
     Parameters
     ----------
     ordered : pl.DataFrame
-        Sightings with details, see :func:`analyzer.correlate.legs.in_path_order`.
-    samples : pl.LazyFrame
-        Ids and times of each flow's sampled packets.
+        Sightings by side, see :func:`analyzer.correlate.legs.in_path_order`.
+    flows : pl.LazyFrame
+        The flows table.
     times : dict of int to Clock
         Each host's clock.
 
@@ -33,8 +43,7 @@ def hops(
     -------
     pl.DataFrame
         One row per connection, direction and pair of successive points, in the order
-        of the path: ``group`` and the columns of
-        :data:`analyzer.tables.schema.HOPS` except ``connection_id``.
+        of the path: see :data:`analyzer.tables.schema.HOPS`.
 
     Notes
     -----
@@ -42,171 +51,234 @@ def hops(
     direction. What was lost is told from what both counted, and only if each point's
     capture spans what the other saw.
     """
-    pairs = _pairs(_places(ordered, samples), clock_table(times))
-    directions = [
-        pairs.select(
-            "group",
-            "_order",
-            "hop",
-            direction=pl.lit(name),
-            from_point=before,
-            to_point=behind,
-            _latencies=_latencies(side, sign),
-            clock_bound="clock_bound",
-            **_losses(side, flipped=sign < 0),
-        )
-        for name, side, sign, before, behind in (
-            ("to_backend", "client", 1, "point", "point_next"),
-            ("to_client", "server", -1, "point_next", "point"),
-        )
+    places = _with_samples(_places(ordered), flows, times)
+    pairs = places.with_columns(
+        is_pair=pl.col("connection_id") == pl.col("connection_id").shift(-1),
+        is_aligned=pl.all_horizontal(
+            pl.col(name).eq_missing(pl.col(name).shift(-1)) for name in _IDS
+        ),
+        hop=pl.int_range(pl.len(), dtype=pl.UInt32).over("connection_id"),
+        last=pl.len().over("connection_id").cast(pl.UInt32) - 2,
+    ).collect()
+    # Where both have sampled the same packets, number goes with number.
+    measured = [_measured(pairs.lazy(), aligned=True)]
+    unlike = ~pairs["is_aligned"] & pairs["is_pair"]
+    if unlike.any():
+        rows = pairs.with_row_index("row")
+        both = unlike | unlike.shift(1, fill_value=False)
+        measured = [
+            _measured(rows.lazy(), aligned=True).filter("is_aligned"),
+            _measured(rows.filter(both).lazy(), aligned=False).filter(
+                ~pl.col("is_aligned")
+            ),
+        ]
+    found = pl.concat(measured).collect()
+    if unlike.any():
+        found = found.sort("row").drop("row")
+    return _interleaved(*(_direction(found, *each) for each in _DIRECTIONS))
+
+
+def _measured(places: pl.LazyFrame, *, aligned: bool) -> pl.LazyFrame:
+    """Set each place beside the next one of its connection."""
+    is_same_host = pl.col("host") == pl.col("host").shift(-1)
+    is_same_reference = pl.col("reference") == pl.col("reference").shift(-1)
+    bound = (
+        pl.when(is_same_host)
+        .then(float(RESOLUTION))
+        .when(is_same_reference)
+        .then(pl.col("bound") + pl.col("bound").shift(-1))
+    )
+    return places.select(
+        pl.col("^row$"),
+        "connection_id",
+        "is_pair",
+        "is_aligned",
+        "hop",
+        "last",
+        "point",
+        point_next=pl.col("point").shift(-1),
+        clock_bound=_nanoseconds(bound),
+        **_latencies("client", 1, bound, aligned=aligned),
+        **_latencies("server", -1, bound, aligned=aligned),
+        **_losses("client", backwards=False),
+        **_losses("server", backwards=True),
+    ).filter("is_pair")
+
+
+def _direction(
+    pairs: pl.DataFrame, direction: str, side: str, before: str, behind: str
+) -> pl.DataFrame:
+    """Take the rows of one direction."""
+    hop = pl.col("hop") if side == "client" else pl.col("last") - pl.col("hop")
+    return pairs.select(
+        "connection_id",
+        direction=pl.lit(direction, pl.Categorical),
+        hop=hop,
+        from_point=before,
+        to_point=behind,
+        segments=f"{side}_segments",
+        latency_p50=f"{side}_latency_p50",
+        latency_p99=f"{side}_latency_p99",
+        clock_bound="clock_bound",
+        lost_segments=f"{side}_lost_segments",
+        capture_loss=f"{side}_capture_loss",
+    )
+
+
+def _interleaved(there: pl.DataFrame, back: pl.DataFrame) -> pl.DataFrame:
+    """Put both directions of each hop one after the other."""
+    row = pl.int_range(2 * there.height, eager=True)
+    return pl.concat([there, back])[row // 2 + row % 2 * there.height]
+
+
+def _places(ordered: pl.DataFrame) -> pl.DataFrame:
+    """Keep one sighting of each place on a connection's path."""
+    packets = pl.col("client_packets") + pl.col("server_packets")
+    place = pl.struct("leg", "point", "is_tunneled", "client_outer").hash()
+    columns = [
+        "flow",
+        "point",
+        "host",
+        "start",
+        "end",
+        "flips",
+        "fragments",
+        "client_packets",
+        "server_packets",
+        "client_payload_bytes",
+        "server_payload_bytes",
     ]
-    latencies = pl.col("_latencies")
-    is_comparable = pl.col("clock_bound").is_not_null()
     return (
-        pl.concat(directions)
-        .with_columns(
-            segments=latencies.list.len().cast(pl.UInt64),
-            latency_p50=pl.when(is_comparable).then(latencies.list.median()),
-            # Of four packets, the slowest.
-            latency_p99=pl.when(is_comparable).then(latencies.list.max()),
-            hop=pl.when(pl.col("direction") == "to_client")
-            .then(pl.col("hop").max().over("group") - pl.col("hop"))
-            .otherwise("hop"),
+        ordered.lazy()
+        .select(
+            *columns,
+            connection_id=pl.col("group").rle_id().cast(pl.UInt64),
+            _since=pl.col("start").min().over("point"),
+            _until=pl.col("end").max().over("point"),
+            _place=place,
+            _packets=packets,
         )
-        .sort("_order", "direction", "hop")
-        .with_columns(
-            pl.col("latency_p50", "latency_p99", "clock_bound")
-            .clip(0)
-            .round()
-            .cast(pl.Int64)
-            .cast(pl.Duration("ns"))
-        )
-        .drop("_order", "_latencies")
+        .filter(pl.col("_packets") == pl.col("_packets").max().over("_place"))
+        .filter(pl.col("_place").is_first_distinct())
+        .drop("_place", "_packets")
         .collect()
     )
 
 
-def _places(ordered: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
-    """Keep one sighting of each place on a connection's path, with its samples."""
-    place = ["group", "leg", "point", "is_tunneled", "client_outer"]
-    packets = pl.col("client_packets") + pl.col("server_packets")
-    window = {
-        "_since": pl.col("start").min().over("point"),
-        "_until": pl.col("end").max().over("point"),
-    }
-    return (
-        ordered.lazy()
-        .with_columns(**window)
-        .with_row_index("_order")
-        .filter(packets == packets.max().over(place))
-        .unique(place, keep="first", maintain_order=True)
-        .join(samples, on="flow", how="left", maintain_order="left")
-        .with_columns(
-            pl.when("flips")
-            .then(f"{other}_{what}")
-            .otherwise(f"{same}_{what}")
-            .alias(f"{side}_{what}")
-            for side, same, other in (
-                ("client", "originator", "responder"),
-                ("server", "responder", "originator"),
-            )
-            for what in ("packet_ids", "packet_times")
-        )
-    )
+def _with_samples(
+    places: pl.DataFrame, flows: pl.LazyFrame, times: dict[int, Clock]
+) -> pl.LazyFrame:
+    """Add the sampled packets: ``client_id_0``, ``client_time_0`` and so on.
 
-
-def _pairs(places: pl.LazyFrame, table: pl.DataFrame) -> pl.LazyFrame:
-    """Set each place beside the next one of its connection."""
-    clocked = places.join(table.lazy(), on="host", how="left", maintain_order="left")
-
-    def sample(side: str, number: int) -> list[pl.Expr]:
-        time = (
-            pl.col(f"{side}_packet_times")
-            .list.get(number, null_on_oob=True)
-            .to_physical()
-        )
-        since = (time - pl.col("at").cast(pl.Int64)).cast(pl.Float64)
-        shift = (pl.col("offset") + pl.col("drift") * since).round().cast(pl.Int64)
-        return [
-            pl.col(f"{side}_packet_ids")
-            .list.get(number, null_on_oob=True)
-            .alias(f"{side}_id_{number}"),
-            (time - shift).alias(f"{side}_time_{number}"),
-        ]
-
-    columns = [
-        f"{side}_{what}_{number}"
-        for side in ("client", "server")
+    Times are ns on the reference's clock; packets that there are none of are null.
+    """
+    flat = flows.select(
+        pl.col(f"{way}_packet_{what}s")
+        .list.get(number, null_on_oob=True)
+        .to_physical()
+        .alias(f"{way}_{what}_{number}")
+        for way in ("originator", "responder")
         for what in ("id", "time")
         for number in range(_SAMPLES)
-    ] + [
-        "group",
+    ).collect()
+    sampled = (
+        pl.concat([places, flat[places["flow"]]], how="horizontal")
+        .lazy()
+        .join(clock_table(times).lazy(), on="host", how="left", maintain_order="left")
+    )
+    is_shifted = any(clock.offset or clock.drift for clock in times.values())
+
+    def right(time: pl.Expr) -> pl.Expr:
+        if not is_shifted:
+            return time
+        since = (time - pl.col("at").cast(pl.Int64)).cast(pl.Float64)
+        shift = pl.col("offset") + pl.col("drift") * since
+        return time - shift.round().cast(pl.Int64)
+
+    columns = {}
+    for side, same, other in (
+        ("client", "originator", "responder"),
+        ("server", "responder", "originator"),
+    ):
+        for number in range(_SAMPLES):
+            for what in ("id", "time"):
+                value = (
+                    pl.when("flips")
+                    .then(f"{other}_{what}_{number}")
+                    .otherwise(f"{same}_{what}_{number}")
+                )
+                columns[f"{side}_{what}_{number}"] = (
+                    right(value) if what == "time" else value
+                )
+    return sampled.select(
+        "connection_id",
         "point",
         "host",
         "reference",
         "bound",
         "start",
         "end",
-        "fragments",
         "_since",
         "_until",
-        *(
-            f"{side}_{what}"
-            for side in ("client", "server")
-            for what in ("packets", "payload_bytes")
-        ),
-    ]
-    is_same_host = pl.col("host") == pl.col("host_next")
-    return (
-        clocked.with_columns(
-            expression
-            for side in ("client", "server")
-            for number in range(_SAMPLES)
-            for expression in sample(side, number)
-        )
-        .select("_order", *columns)
-        .with_columns(pl.col(name).shift(-1).alias(f"{name}_next") for name in columns)
-        .filter(pl.col("group") == pl.col("group_next"))
-        .with_columns(
-            hop=pl.int_range(pl.len(), dtype=pl.UInt32).over("group"),
-            clock_bound=pl.when(is_same_host)
-            .then(float(RESOLUTION))
-            .when(pl.col("reference") == pl.col("reference_next"))
-            .then(pl.col("bound") + pl.col("bound_next")),
-        )
+        "fragments",
+        "client_packets",
+        "server_packets",
+        "client_payload_bytes",
+        "server_payload_bytes",
+        **columns,
     )
 
 
-def _latencies(side: str, sign: int) -> pl.Expr:
-    """Subtract the times of the packets that both places sampled; a list of ns."""
-    differences = [
+def _latencies(
+    side: str, sign: int, bound: pl.Expr, *, aligned: bool
+) -> dict[str, pl.Expr]:
+    """Subtract the times of the packets that both places sampled."""
+    between = [
         pl.coalesce(
             pl.when(
-                pl.col(f"{side}_id_{number}") == pl.col(f"{side}_id_{other}_next")
+                pl.col(f"{side}_id_{number}") == pl.col(f"{side}_id_{other}").shift(-1)
             ).then(
                 sign
                 * (
-                    pl.col(f"{side}_time_{other}_next")
+                    pl.col(f"{side}_time_{other}").shift(-1)
                     - pl.col(f"{side}_time_{number}")
                 )
             )
-            for other in range(_SAMPLES)
+            for other in ([number] if aligned else range(_SAMPLES))
         )
         for number in range(_SAMPLES)
     ]
-    return pl.concat_list(differences).list.drop_nulls()
+    count = pl.sum_horizontal(each.is_not_null() for each in between)
+    least, most = pl.min_horizontal(between), pl.max_horizontal(between)
+    total = pl.sum_horizontal(between)
+    # Of four numbers at most, the median needs no order.
+    median = (
+        pl.when(count <= 2)
+        .then(total / count)
+        .otherwise((total - least - most) / (count - 2))
+    )
+    is_comparable = (count > 0) & bound.is_not_null()
+    return {
+        f"{side}_segments": count.cast(pl.UInt64),
+        f"{side}_latency_p50": _nanoseconds(pl.when(is_comparable).then(median)),
+        # Of four packets, the slowest.
+        f"{side}_latency_p99": _nanoseconds(pl.when(is_comparable).then(most)),
+    }
 
 
-def _losses(side: str, *, flipped: bool) -> dict[str, pl.Expr]:
+def _losses(side: str, *, backwards: bool) -> dict[str, pl.Expr]:
     """Compare what was counted before and behind."""
-    before, behind = ("_next", "") if flipped else ("", "_next")
-    sent, came = (
-        pl.col(f"{side}_payload_bytes{which}").cast(pl.Int64)
-        for which in (before, behind)
-    )
-    packets_sent, packets_came = (
-        pl.col(f"{side}_packets{which}").cast(pl.Int64) for which in (before, behind)
-    )
+
+    def before(name: str) -> pl.Expr:
+        return pl.col(name).shift(-1) if backwards else pl.col(name)
+
+    def behind(name: str) -> pl.Expr:
+        return pl.col(name) if backwards else pl.col(name).shift(-1)
+
+    sent = before(f"{side}_payload_bytes").cast(pl.Int64)
+    came = behind(f"{side}_payload_bytes").cast(pl.Int64)
+    packets_sent = before(f"{side}_packets").cast(pl.Int64)
+    packets_came = behind(f"{side}_packets").cast(pl.Int64)
     missing = (
         pl.when(sent > came)
         # Offloads join segments: what is missing counts as segments of average size.
@@ -218,18 +290,22 @@ def _losses(side: str, *, flipped: bool) -> dict[str, pl.Expr]:
     )
     is_comparable = (
         # Hosts put fragments together and take datagrams apart again.
-        (pl.col("fragments") + pl.col("fragments_next") == 0)
+        (pl.col("fragments") + pl.col("fragments").shift(-1) == 0)
         # On `lo`, each direction has a tuple of its own.
         & (packets_sent > 0)
-        & (pl.col("_since") <= pl.col("start_next"))
-        & (pl.col("_since_next") <= pl.col("start"))
-        & (pl.col("_until") >= pl.col("end_next"))
-        & (pl.col("_until_next") >= pl.col("end"))
+        & (pl.col("_since") <= pl.col("start").shift(-1))
+        & (pl.col("_since").shift(-1) <= pl.col("start"))
+        & (pl.col("_until") >= pl.col("end").shift(-1))
+        & (pl.col("_until").shift(-1) >= pl.col("end"))
     )
     more = (came > sent) | (
         (came == sent) & (came == 0) & (packets_came > packets_sent)
     )
     return {
-        "lost_segments": pl.when(is_comparable).then(missing).cast(pl.UInt64),
-        "capture_loss": (is_comparable & more).fill_null(value=False),
+        f"{side}_lost_segments": pl.when(is_comparable).then(missing).cast(pl.UInt64),
+        f"{side}_capture_loss": (is_comparable & more).fill_null(value=False),
     }
+
+
+def _nanoseconds(value: pl.Expr) -> pl.Expr:
+    return value.clip(0).round().cast(pl.Int64).cast(pl.Duration("ns"))

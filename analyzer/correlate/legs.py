@@ -6,6 +6,23 @@ import polars as pl
 
 from analyzer.correlate.addresses import INITIAL_TTLS
 
+# Sides of a host, in the order in which the client's packets reach them.
+_CLIENT_ITSELF, _CLIENT_SIDE, _NO_SIDE, _SERVER_SIDE, _SERVER_ITSELF = range(5)
+
+#: What the order of a path is found with.
+_KEYS = (
+    "flow",
+    "group",
+    "ends",
+    "host",
+    "point",
+    "is_tunneled",
+    "client_ttl",
+    "server_ttl",
+    "client_outer",
+    "server_outer",
+)
+
 
 def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
     """Turn sightings round whose originator was not the client.
@@ -20,44 +37,41 @@ def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        The same sightings; where the beginning was not seen, ``client``, ``server``
-        and ``flips`` say what the tuple's ends are in sightings that saw it, else what
-        is known to serve, else that a server has the lower port.
+        The same sightings; where the beginning was not seen, ``flips`` says that the
+        responder is the client, as far as sightings of the same tuple that saw it, what
+        is known to serve, or the lower port tell.
     """
     is_sure = pl.any_horizontal(pl.col("originator_isn", "responder_isn").is_not_null())
     sure = seen.filter(is_sure)
     unsure = seen.filter(~is_sure)
     if not unsure.height:
         return seen
-    known = pl.concat(
-        [servers.select("end"), sure.select(end="server")], how="vertical"
-    )["end"].unique()
+    known = (
+        pl.concat([servers.select("end"), sure.select(end="server")])["end"]
+        .unique()
+        .implode()
+    )
     told = sure.select("group", "ends", told="client").unique(["group", "ends"])
-    serves = pl.col("client").is_in(known.implode())
-    is_served = pl.col("server").is_in(known.implode())
-    lower = (pl.col("client") % 65536) < (pl.col("server") % 65536)
+    client = pl.when("flips").then("server").otherwise("client")
+    server = pl.when("flips").then("client").otherwise("server")
+    has_lower_port = client % 65536 < server % 65536
+    is_from_start = pl.col("originator_seq_start").is_not_null() & pl.all_horizontal(
+        pl.col("originator_tcp_flags", "responder_tcp_flags").is_null()
+    )
     turn = (
         pl.when(pl.col("told").is_not_null())
-        .then(pl.col("told") != pl.col("client"))
-        .when(serves != is_served)
-        .then(serves)
+        .then(pl.col("told") != client)
+        .when(client.is_in(known) != server.is_in(known))
+        .then(client.is_in(known))
         # Datagrams have no SYN: who speaks first asks, unless it is known to serve.
-        .otherwise(lower & (pl.col("protocol") == "tcp") & ~pl.col("is_from_start"))
+        .otherwise(has_lower_port & (pl.col("protocol") == "tcp") & ~is_from_start)
     )
     turned = (
-        unsure.join(told, on=["group", "ends"], how="left", maintain_order="left")
-        .with_columns(
-            is_from_start=pl.col("originator_seq_start").is_not_null()
-            & pl.col("originator_tcp_flags").is_null()
-            & pl.col("responder_tcp_flags").is_null()
-        )
-        .with_columns(_turn=turn)
-        .with_columns(
-            client=pl.when("_turn").then("server").otherwise("client"),
-            server=pl.when("_turn").then("client").otherwise("server"),
-            flips=pl.col("flips") ^ pl.col("_turn"),
-        )
+        unsure.lazy()
+        .join(told.lazy(), on=["group", "ends"], how="left", maintain_order="left")
+        .with_columns(flips=pl.col("flips") ^ turn)
         .select(seen.columns)
+        .collect()
     )
     return pl.concat([sure, turned])
 
@@ -65,12 +79,12 @@ def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
 def in_path_order(
     seen: pl.DataFrame, samples: pl.LazyFrame, nodes: pl.DataFrame
 ) -> pl.DataFrame:
-    """Sort sightings of several by group, and each group's along the client's path.
+    """Sort sightings by group, and each group's along the client's path.
 
     Parameters
     ----------
     seen : pl.DataFrame
-        Sightings with details.
+        Sightings by side.
     samples : pl.LazyFrame
         Ids and times of each flow's sampled packets.
     nodes : pl.DataFrame
@@ -87,101 +101,106 @@ def in_path_order(
     Every hop takes one from the TTL of what the client sends, whatever clocks say.
     Between the same TTL, a tunnel's end at the client's side comes before the other,
     the client's own host before all and the backend's behind. Then the time decides,
-    host by host: packets leave one before they reach the next. Where requests and replies have different tuples (on ``lo``), what
-    was seen of replies alone is the client's side.
+    host by host: packets leave one before they reach the next. Where requests and
+    replies have different tuples (on ``lo``), what was seen of replies alone is the
+    client's side.
     """
-    tuple_ = ["group", "ends"]
+    if not seen["group"].is_duplicated().any():
+        return seen.sort("group").with_row_index("leg")
     ttl = pl.col("client_ttl").cast(pl.Int16)
-    most = ttl.max().over(tuple_).fill_null(256)
-    reply = pl.col("server_ttl").cast(pl.Int16).min().over(tuple_).fill_null(256)
-    level = [*tuple_, "_inside"]
-    place = [*level, "point", "is_tunneled", "client_outer"]
-    first = pl.col("_passed").min()
-    return (
+    passed = (
         _with_passing(seen, samples)
-        .join(_sides(seen, nodes), on=["group", "ends", "host"], how="left")
-        .with_columns(
-            _ttl=-most,
-            _reply_ttl=reply,
-            _inside=-ttl.fill_null(most),
-            _tuple_passed=first.over(tuple_),
-        )
-        .with_columns(
-            _side=pl.when("_is_node")
-            .then("_side")
-            .when(ttl.is_in(INITIAL_TTLS))
-            .then(-2)
-            .otherwise(2),
-            _host_passed=first.over([*level, "host"]),
-            # Several captures may have one place.
-            _place_passed=first.over(place),
-            # At the same moment one packet is seen as it came, in its tunnel, and
-            # without: taking it out does not stamp it anew. Putting it in does.
-            _is_second=pl.col("is_tunneled") == (pl.col("_side") == -1),
+        .select(*_KEYS, "_passed", _tuple=pl.struct("group", "ends").hash())
+        .collect()
+        .lazy()
+    )
+    legs = (
+        passed.group_by("_tuple")
+        .agg(
+            pl.col("group", "ends").first(),
+            _ttl=ttl.max().fill_null(256),
+            _reply_ttl=pl.col("server_ttl").cast(pl.Int16).min().fill_null(256),
+            _tuple_passed=pl.col("_passed").min(),
+            **{
+                f"_{end}_outer": pl.col(f"{end}_outer").max()
+                for end in ("client", "server")
+            },
         )
         .sort(
             "group",
-            "_ttl",
-            "_reply_ttl",
+            -pl.col("_ttl"),
+            -pl.col("_reply_ttl"),
             "_tuple_passed",
             "ends",
-            "_inside",
-            "_side",
-            "_host_passed",
-            "host",
-            "_place_passed",
-            "_is_second",
-            "point",
-            "flow",
         )
+        .with_row_index("leg")
+        .select("leg", "_tuple", "_ttl", "_client_outer", "_server_outer")
+    )
+    first = pl.col("_passed").min()
+    # The order is found with few columns; all others are moved once.
+    order = (
+        passed.join(legs, on="_tuple", maintain_order="left")
+        .with_columns(_inside=ttl.fill_null(pl.col("_ttl")))
         .with_columns(
-            leg=(
-                (pl.col("ends") != pl.col("ends").shift())
-                | (pl.col("group") != pl.col("group").shift())
-            )
-            .fill_null(value=True)
-            .cast(pl.UInt32)
-            .cum_sum()
+            _side=_side(nodes),
+            _host_passed=first.over(pl.struct("leg", "_inside", "host").hash()),
+            # Several captures may have one place.
+            _place_passed=first.over(
+                pl.struct(
+                    "leg", "_inside", "point", "is_tunneled", "client_outer"
+                ).hash()
+            ),
         )
-        .drop("^_.*$")
+        .select(
+            "leg",
+            _at=pl.arg_sort_by(
+                pl.col("leg").cast(pl.Int64) * 4096
+                + (256 - pl.col("_inside")) * 8
+                + pl.col("_side"),
+                "_host_passed",
+                "host",
+                "_place_passed",
+                # At the same moment one packet is seen as it came, in its tunnel, and
+                # without: taking it out does not stamp it anew. Putting it in does.
+                pl.col("is_tunneled") == (pl.col("_side") == _CLIENT_SIDE),
+                "point",
+                "flow",
+            ),
+        )
         .collect()
     )
+    return seen.with_columns(order["leg"])[order["_at"]]
 
 
-def _sides(seen: pl.DataFrame, nodes: pl.DataFrame) -> pl.LazyFrame:
-    """Tell at which side of its tunnels each host of a tuple is.
+def _side(nodes: pl.DataFrame) -> pl.Expr:
+    """Say at which side of its connection's tunnel a sighting's host is."""
+    if nodes.is_empty():
+        return pl.lit(_NO_SIDE)
+    is_node = pl.col("host").is_in(nodes["host"].unique().implode())
+    own = _pair(pl.col("outer"))
+    pairs = nodes.select(own)["host"].implode()
 
-    Returns
-    -------
-    pl.LazyFrame
-        One row per group, tuple and host: ``_is_node``, and ``_side`` (-1 at the
-        client's end, 1 at the server's, 0 if that is not known).
-    """
-    host = ["group", "ends", "host"]
-    outers = (
-        seen.lazy()
-        .filter("is_tunneled")
-        .group_by("group", "ends")
-        .agg(pl.col("client_outer", "server_outer").first())
-    )
-    owned = nodes.lazy().group_by("host").agg(pl.col("outer").alias("_owned"))
+    def is_at(end: str) -> pl.Expr:
+        # Without its tunnel, a packet goes where others of its tuple go in it.
+        outer = pl.coalesce(f"{end}_outer", f"_{end}_outer")
+        return _pair(outer).is_in(pairs)
+
     return (
-        seen.lazy()
-        .select(host)
-        .unique()
-        .join(owned, on="host", how="left")
-        .join(outers, on=["group", "ends"], how="left")
-        .select(
-            *host,
-            # Where no node is known, all hosts are alike.
-            _is_node=pl.col("_owned").is_not_null() | pl.lit(nodes.is_empty()),
-            _side=pl.when(pl.col("client_outer").is_in("_owned"))
-            .then(-1)
-            .when(pl.col("server_outer").is_in("_owned"))
-            .then(1)
-            .otherwise(0),
-        )
+        pl.when(is_node & is_at("client"))
+        .then(_CLIENT_SIDE)
+        .when(is_node & is_at("server"))
+        .then(_SERVER_SIDE)
+        .when(is_node)
+        .then(_NO_SIDE)
+        .when(pl.col("client_ttl").is_in(INITIAL_TTLS))
+        .then(_CLIENT_ITSELF)
+        .otherwise(_SERVER_ITSELF)
     )
+
+
+def _pair(outer: pl.Expr) -> pl.Expr:
+    """Write a host and an address of it as one number."""
+    return pl.col("host").cast(pl.UInt64) * 2**32 + outer
 
 
 def _with_passing(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
@@ -191,17 +210,20 @@ def _with_passing(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
     then it is how much later than elsewhere the sampled packets passed.
     """
     start = pl.col("start").fill_null(0)
-    first_number = (
-        pl.when("flips").then("responder_seq_start").otherwise("originator_seq_start")
-    )
-    is_late = first_number.drop_nulls().n_unique().over("group") > 1
-    late = seen.lazy().filter(is_late)
+    is_late = (
+        pl.col("client_seq_start").min().over("group")
+        < pl.col("client_seq_start").max().over("group")
+    ).fill_null(value=False)
+    late = seen.filter(is_late)
+    if late.is_empty():
+        return seen.lazy().with_columns(_passed=start // 1000)
     delays = (
-        late.join(samples, on="flow")
+        late.lazy()
+        .join(samples, on="flow")
         .select(
             "group",
             "flow",
-            "shift",
+            shift=pl.col("raw_start") - pl.col("start"),
             id=pl.when("flips")
             .then("responder_packet_ids")
             .otherwise("originator_packet_ids"),
@@ -217,10 +239,14 @@ def _with_passing(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
         .group_by("flow")
         .agg(_delay=pl.col("time").median().cast(pl.Int64))
     )
-    timed = seen.lazy().filter(~is_late).with_columns(_passed=start)
-    delayed = (
-        late.join(delays, on="flow", how="left", maintain_order="left")
-        .with_columns(_passed=start.min().over("group") + pl.col("_delay").fill_null(0))
+    return (
+        seen.lazy()
+        .join(delays, on="flow", how="left", maintain_order="left")
+        .with_columns(
+            _passed=pl.when(is_late)
+            .then(start.min().over("group") + pl.col("_delay").fill_null(0))
+            .otherwise(start)
+            // 1000
+        )
         .drop("_delay")
     )
-    return pl.concat([timed, delayed]).with_columns(pl.col("_passed") // 1000)

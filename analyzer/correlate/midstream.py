@@ -15,6 +15,36 @@ _SEQUENCE_SLACK = 1 << 20
 _SECOND = 1_000_000_000
 TIME_SLACK = 5 * _SECOND
 _AGREEING_PACKETS = 3
+#: Sightings that a sampled packet may have before it tells nothing.
+_MOST_COPIES = 256
+
+
+def attributable(rest: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Leave out what spans several connections of one tuple and cannot be parted.
+
+    A snapshot length that cuts even sequence numbers leaves a tuple and times: where
+    the tuple is used again, one flow holds the packets of all. They are counted where
+    other points tell them apart.
+    """
+    is_blind = pl.col("originator_seq_start").is_null() & pl.col("is_cut")
+    spanning = (
+        rest.lazy()
+        .filter(is_blind)
+        .select("flow", "ends", "start", "end")
+        .join(
+            known.lazy()
+            .group_by("ends", "group")
+            .agg(pl.col("start").min(), pl.col("end").max()),
+            on="ends",
+            suffix="_known",
+        )
+        .filter(overlaps("_known", 0))
+        .group_by("flow")
+        .agg(pl.col("group").n_unique())
+        .filter(pl.col("group") > 1)
+        .collect()
+    )
+    return rest.join(spanning, on="flow", how="anti")
 
 
 def by_same_tuple(rest: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -82,41 +112,38 @@ def by_last_numbers(rest: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     pl.DataFrame
         One row per sighting that shares both with another: ``flow``, ``group``.
     """
-    both = [pl.col("originator_seq_end"), pl.col("responder_seq_end")]
-    key = pl.min_horizontal(both).cast(pl.UInt64) * 2**32 + pl.max_horizontal(both)
-    has_both = pl.all_horizontal(each.is_not_null() for each in both)
-    keyed = rest.lazy().filter(has_both).with_columns(_last=key)
-    all_known = (
-        known.lazy()
-        .filter(has_both)
-        .select("group", "start", "end", _last=key)
-        .join(keyed.select("_last"), on="_last", how="semi")
-    )
+    keyed = rest.lazy().drop_nulls("last_numbers")
     attached = only_one(
-        keyed.join(all_known, on="_last", suffix="_known").filter(
-            overlaps("_known", TIME_SLACK)
-        )
+        keyed.join(
+            known.lazy().select("group", "start", "end", "last_numbers"),
+            on="last_numbers",
+            suffix="_known",
+        ).filter(overlaps("_known", TIME_SLACK))
     )
     alone = (
         keyed.join(attached.lazy(), on="flow", how="anti")
-        .filter(pl.col("_last").is_duplicated())
-        .pipe(in_runs, "_last", gap=TIME_SLACK)
+        .filter(pl.col("last_numbers").is_duplicated())
+        .pipe(in_runs, "last_numbers", gap=TIME_SLACK)
         .collect()
     )
     return pl.concat([attached, alone])
 
 
 def by_agreeing_packets(
-    rest: pl.DataFrame, known: pl.DataFrame, samples: pl.LazyFrame
+    rest: pl.DataFrame, firsts: pl.DataFrame, groups: pl.DataFrame, flows: pl.LazyFrame
 ) -> pl.DataFrame:
     """Group sightings of which at least three sampled packets are the same.
 
     Parameters
     ----------
-    rest, known : pl.DataFrame
-        Sightings without and with ``group``.
-    samples : pl.LazyFrame
-        One row per flow: ``flow`` and its ``packet_ids`` (list of u64), both ways.
+    rest : pl.DataFrame
+        Sightings without group.
+    firsts : pl.DataFrame
+        All sightings of TCP, once each.
+    groups : pl.DataFrame
+        ``flow`` and ``group`` of those that have one.
+    flows : pl.LazyFrame
+        The flows table with its row index as ``flow``.
 
     Returns
     -------
@@ -124,46 +151,53 @@ def by_agreeing_packets(
         One row per sighting that agrees with exactly one group, or with another
         sighting without group: ``flow``, ``group``.
     """
-    mine = _exploded(rest, samples)
+    packets = flows.select(
+        "flow",
+        packet_ids=pl.concat_list("originator_packet_ids", "responder_packet_ids"),
+    ).filter(pl.col("packet_ids").list.len() >= _AGREEING_PACKETS)
+    mine = _exploded(rest.lazy(), packets).collect()
+    if mine.is_empty():
+        return groups.clear()
+    own = rest.select("flow", group="flow")
     theirs = _exploded(
-        pl.concat(
-            [
-                known.select("flow", "group", "start", "end"),
-                rest.select("flow", pl.col("flow").alias("group"), "start", "end"),
-            ]
-        ),
-        samples,
-    ).join(mine.select("id").unique(), on="id", how="semi")
+        firsts.lazy().join(pl.concat([groups, own]).lazy(), on="flow"), packets
+    ).join(mine.lazy().select("id").unique(), on="id", how="semi")
     agreeing = (
-        mine.join(theirs, on="id", suffix="_known")
+        mine.lazy()
+        .join(theirs, on="id", suffix="_known")
         .filter(
             (pl.col("flow") != pl.col("flow_known"))
             & overlaps("_known", TIME_SLACK)
             # Nobody's copies: an identifier that is everywhere tells nothing.
-            & (pl.len().over("id") <= 256)
+            & (pl.len().over("id") <= _MOST_COPIES)
         )
         .group_by("flow", "flow_known", "group")
         .agg(pl.col("id").n_unique().alias("packets"))
         .filter(pl.col("packets") >= _AGREEING_PACKETS)
-        .with_columns(pl.min_horizontal("group", "flow").alias("_least"))
+        .with_columns(
+            least=pl.min_horizontal("group", "flow"),
+            is_known=~pl.col("group").is_in(own["flow"].implode()),
+        )
+        .collect()
     )
-    is_known = pl.col("group").is_in(known["group"].unique().implode())
-    pairs = agreeing.with_columns(is_known=is_known).collect()
-    attached = only_one(pairs.lazy().filter("is_known"))
-    loose = pairs.lazy().join(attached.lazy(), on="flow", how="anti")
+    attached = only_one(agreeing.lazy().filter("is_known"))
     # Two rounds reach everything that agrees with the same sighting.
-    least = loose.group_by("flow").agg(pl.col("_least").min().alias("group"))
+    least = (
+        agreeing.lazy()
+        .join(attached.lazy(), on="flow", how="anti")
+        .group_by("flow")
+        .agg(group=pl.col("least").min())
+    )
     again = least.join(
         least, left_on="group", right_on="flow", how="left", suffix="_of"
     ).select("flow", group=pl.coalesce("group_of", "group"))
     return pl.concat([attached, again.collect()])
 
 
-def _exploded(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
+def _exploded(seen: pl.LazyFrame, packets: pl.LazyFrame) -> pl.LazyFrame:
     return (
-        seen.lazy()
-        .select("flow", pl.col("^group$"), "start", "end")
-        .join(samples, on="flow")
+        seen.select("flow", pl.col("^group$"), "start", "end")
+        .join(packets, on="flow")
         .explode("packet_ids")
         .rename({"packet_ids": "id"})
         .drop_nulls("id")

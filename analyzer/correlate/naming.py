@@ -7,13 +7,15 @@ have been seen.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import polars as pl
 
 from analyzer.correlate.addresses import INITIAL_TTLS
-from analyzer.correlate.services import Services
 
-#: Devices that packets pass before they are encapsulated, or after.
-_OVERLAY = r"/(vxlan|flannel|geneve|genev_sys|tunl|wireguard|wg)[^/]*$"
+if TYPE_CHECKING:
+    from analyzer.correlate.services import Services
+
 _SERVICE = ("service_namespace", "service_name", "service_port_name")
 
 
@@ -54,14 +56,17 @@ def with_destinations(
     role = pl.col("destination_role").fill_null("external")
     # On an overlay device, and where it is not known who the nodes are, a host's own
     # call looks like a pod's.
-    is_overlay = pl.col("points").list.first().cast(pl.String).str.contains(_OVERLAY)
     are_hosts_known = bool((roles["role"] == "tunnel").any())
     is_unforwarded = (
         pl.col("client_ttl").is_in(INITIAL_TTLS)
         & ~pl.col("is_tunneled")
         & (
             (client_role == "pod")
-            | ((client_role == "external") & ~is_overlay & pl.lit(are_hosts_known))
+            | (
+                (client_role == "external")
+                & ~pl.col("is_overlay")
+                & pl.lit(are_hosts_known)
+            )
         )
     ).fill_null(value=False)
     selecting = pl.col("selecting")
@@ -105,7 +110,7 @@ def with_destinations(
     # By its tunnel address, but forwarded: the node has masqueraded somebody's call.
     is_masqueraded = (
         (client_role == "tunnel")
-        & (pl.col("is_tunneled") | is_overlay)
+        & (pl.col("is_tunneled") | pl.col("is_overlay"))
         & ~pl.col("client_ttl").is_in(INITIAL_TTLS)
         & ~rewritten
         & ~has_front

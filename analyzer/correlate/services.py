@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import polars as pl
 
@@ -73,7 +73,11 @@ def services(roles: pl.DataFrame, cluster: Cluster | None) -> Services:
 
 
 def _with_end(
-    table: pl.DataFrame, codes: pl.DataFrame, ip: str, port: str, how: str = "inner"
+    table: pl.DataFrame,
+    codes: pl.DataFrame,
+    ip: str,
+    port: str,
+    how: Literal["inner", "left"] = "inner",
 ) -> pl.DataFrame:
     code = pl.col("code").cast(pl.UInt64)
     return table.join(codes, left_on=ip, right_on="address", how=how).with_columns(

@@ -15,19 +15,45 @@ _ECHO_REPLIES = (0, 129)
 # connection of anybody's.
 _TUNNEL_PORTS = (4789, 8472, 6081)
 
-#: What grouping reads; everything else stays where it is until groups are known.
-_TCP = (
-    "originator_isn",
-    "responder_isn",
-    "originator_tcp_flags",
-    "responder_tcp_flags",
+#: Columns of both directions.
+_SIDED = (
+    "isn",
+    "tcp_flags",
+    "seq_start",
+    "seq_end",
+    "digest",
+    "ttl",
+    "packets",
+    "bytes",
+    "payload_bytes",
+)
+_WHOLE = (
+    "flow_id",
+    "capture",
+    "point",
     "originator_syn_tsval",
     "originator_syn_window",
     "originator_syn_options",
-    "originator_seq_start",
-    "originator_seq_end",
-    "responder_seq_start",
-    "responder_seq_end",
+    "tcp_state",
+    "handshake_rtt",
+    "requests",
+    "icmp_errors",
+    "fragments",
+    "copies",
+)
+
+_ONLY_FOR_GROUPING = (
+    "capture",
+    "originator_syn_tsval",
+    "originator_syn_window",
+    "originator_syn_options",
+    "client_isn",
+    "server_isn",
+    "client_tcp_flags",
+    "server_tcp_flags",
+    "client_seq_end",
+    "server_seq_start",
+    "server_seq_end",
 )
 
 
@@ -37,7 +63,7 @@ def sightings(flows: pl.LazyFrame) -> pl.DataFrame:
     Parameters
     ----------
     flows : pl.LazyFrame
-        The flows table, see :data:`analyzer.tables.schema.FLOWS`.
+        The flows table with its row index as ``flow``.
 
     Returns
     -------
@@ -45,10 +71,11 @@ def sightings(flows: pl.LazyFrame) -> pl.DataFrame:
         One row per flow of TCP, UDP, SCTP or ICMP echo, in the order of the flows:
         ``flow`` (u32, its place in the table), ``host`` (u32, equal where a clock is
         shared), ``lane`` (u64, equal for the same capture, point, tunnel and ends),
-        ``place`` (u64, the same without the ends), ``ends`` (u64, equal for the same
-        protocol and two ends), ``client``, ``server`` (u64, address and port of
-        originator and responder, exchanged where only a reply was seen), ``start``,
-        ``end`` (i64, ns), and columns of the flow.
+        ``ends`` (u64, equal for the same protocol and two ends), ``client``,
+        ``server`` (u64, address and port of originator and responder), ``flips``
+        (bool: the originator is no client, since it sent an echo reply), ``start``,
+        ``end``, ``raw_start`` (i64, ns; the first two are set right later), and
+        columns of the flow.
 
     Notes
     -----
@@ -64,49 +91,55 @@ def sightings(flows: pl.LazyFrame) -> pl.DataFrame:
         & pl.col("responder_port").is_in(_TUNNEL_PORTS)
         & pl.col("tunnel").is_null()
     )
-    outer = ["outer_originator_ip", "outer_responder_ip"]
+    place = ["capture", "point", "tunnel", "vni", *_ordered("originator", "responder")]
     return (
         flows.filter((is_transport & has_ports & ~is_tunnel) | is_echo)
         .with_columns(
-            flips=pl.col("icmp_type").is_in(_ECHO_REPLIES).fill_null(value=False),
-            _originator=_end("originator"),
-            _responder=_end("responder"),
+            originator_outer=_code("outer_originator_ip"),
+            responder_outer=_code("outer_responder_ip"),
         )
         .select(
             "flow",
             "protocol",
-            "flips",
-            *_TCP,
+            *_WHOLE,
+            *(
+                f"{way}_{name}"
+                for way in ("originator", "responder")
+                for name in _SIDED
+            ),
+            "originator_outer",
+            "responder_outer",
             host=host_name(pl.col("point")).to_physical(),
             is_tunneled=pl.col("tunnel").is_not_null(),
-            place=pl.struct(
-                "capture", "point", "tunnel", "vni", *_ordered(outer)
-            ).hash(),
+            _place=pl.struct(place).hash(),
+            raw_start=pl.col("start_time").to_physical(),
             start=pl.col("start_time").to_physical(),
             end=pl.col("end_time").to_physical(),
-            client=pl.when("flips").then("_responder").otherwise("_originator"),
-            server=pl.when("flips").then("_originator").otherwise("_responder"),
-            client_digest=pl.when("flips")
-            .then("responder_digest")
-            .otherwise("originator_digest"),
-            server_digest=pl.when("flips")
-            .then("originator_digest")
-            .otherwise("responder_digest"),
+            client=_end("originator"),
+            server=_end("responder"),
+            flips=pl.col("icmp_type").is_in(_ECHO_REPLIES).fill_null(value=False),
+            retransmits=pl.col("originator_retransmits")
+            + pl.col("responder_retransmits"),
         )
         .with_columns(
-            ends=pl.struct("protocol", *_ordered(["client", "server"])).hash()
+            ends=pl.struct(
+                "protocol",
+                pl.min_horizontal("client", "server"),
+                pl.max_horizontal("client", "server").alias("high"),
+            ).hash()
         )
-        .with_columns(lane=pl.struct("place", "ends").hash())
+        .with_columns(lane=pl.struct("_place", "ends").hash())
+        .drop("_place")
         .collect()
     )
 
 
-def _ordered(pair: list[str]) -> list[pl.Expr]:
-    """Put two columns into an order that both directions share."""
-    both = [pl.col(name).to_physical() for name in pair]
+def _ordered(*sides: str) -> list[pl.Expr]:
+    """Put the two ends of a tunnel into an order that both directions share."""
+    both = [f"{side}_outer" for side in sides]
     return [
-        pl.min_horizontal(both).alias(f"{pair[0]}_low"),
-        pl.max_horizontal(both).alias(f"{pair[0]}_high"),
+        pl.min_horizontal(both).alias("outer_low"),
+        pl.max_horizontal(both).alias("outer_high"),
     ]
 
 
@@ -124,6 +157,66 @@ def _end(side: str) -> pl.Expr:
     return _code(f"{side}_ip").cast(pl.UInt64) * 65536 + port
 
 
+def by_side(seen: pl.DataFrame) -> pl.DataFrame:
+    """Turn columns of originator and responder into those of client and server.
+
+    Parameters
+    ----------
+    seen : pl.DataFrame
+        Sightings whose ``flips`` says that the client is the responder.
+
+    Returns
+    -------
+    pl.DataFrame
+        The same rows; ``client_ttl`` stands for ``originator_ttl`` and so on, and
+        ``is_answered`` (bool) tells whether the server took the connection. Where a
+        capture has copies of other interfaces that cannot be told apart, each
+        direction's counters are its share without them.
+    """
+    sided = (*_SIDED, "outer")
+    frame = seen.lazy()
+    if seen["flips"].any():
+        swapped = [
+            pl.when("flips")
+            .then(f"{other}_{name}")
+            .otherwise(f"{same}_{name}")
+            .alias(f"{same}_{name}")
+            for same, other in (
+                ("originator", "responder"),
+                ("responder", "originator"),
+            )
+            for name in sided
+        ] + [
+            pl.when("flips").then("server").otherwise("client").alias("client"),
+            pl.when("flips").then("client").otherwise("server").alias("server"),
+        ]
+        frame = frame.with_columns(swapped)
+    frame = frame.rename(
+        {f"originator_{name}": f"client_{name}" for name in sided}
+        | {f"responder_{name}": f"server_{name}" for name in sided}
+    )
+    if (seen["copies"] > 0).any():
+        frames = pl.col("client_packets") + pl.col("server_packets")
+        once = pl.col("^(client|server)_(packets|bytes|payload_bytes)$")
+        share = (frames - pl.col("copies")) / frames
+        frame = frame.with_columns(
+            pl.when(pl.col("copies") > 0)
+            .then((once * share).round())
+            .otherwise(once)
+            .cast(pl.UInt64)
+        )
+    is_answered = (
+        ((pl.col("protocol") != "tcp") & (pl.col("server_packets") > 0))
+        | (pl.col("server_tcp_flags") & 0x12 == 0x12)
+        | (pl.col("server_payload_bytes") > 0)
+    )
+    return (
+        frame.with_columns(is_answered=is_answered.fill_null(value=False))
+        .drop(_ONLY_FOR_GROUPING)
+        .collect()
+    )
+
+
 def samples(flows: pl.LazyFrame) -> pl.LazyFrame:
     """Give the sampled packets of each flow: one row per ``flow``, as lists."""
     return flows.select(
@@ -132,87 +225,4 @@ def samples(flows: pl.LazyFrame) -> pl.LazyFrame:
         "originator_packet_times",
         "responder_packet_ids",
         "responder_packet_times",
-    )
-
-
-def details(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
-    """Add what a connection's row tells of a flow, by client and server.
-
-    Parameters
-    ----------
-    seen : pl.DataFrame
-        Sightings whose ``flips`` says that the client is the responder.
-    flows : pl.LazyFrame
-        The flows table with its row index as ``flow``.
-    """
-
-    def side(client: bool, name: str) -> pl.Expr:
-        same, other = f"originator_{name}", f"responder_{name}"
-        if not client:
-            same, other = other, same
-        return pl.when("flips").then(other).otherwise(same)
-
-    names = ("ttl", "packets", "bytes", "payload_bytes", "tcp_flags")
-    both_ways = {
-        f"{'client' if client else 'server'}_{name}": side(client, name)
-        for client in (True, False)
-        for name in names
-    }
-    columns = [f"{way}_{name}" for way in ("originator", "responder") for name in names]
-    more = flows.select(
-        "flow",
-        "flow_id",
-        "capture",
-        "first_frame",
-        *(name for name in columns if not name.endswith("tcp_flags")),
-        "point",
-        "tcp_state",
-        "copies",
-        "fragments",
-        "handshake_rtt",
-        "requests",
-        "icmp_errors",
-        outer_originator=_code("outer_originator_ip"),
-        outer_responder=_code("outer_responder_ip"),
-        shift=pl.col("start_time").to_physical(),
-        retransmits=pl.col("originator_retransmits") + pl.col("responder_retransmits"),
-    )
-    is_answered = (
-        (pl.col("protocol") != "tcp") & (pl.col("server_packets") > 0)
-        | (pl.col("server_tcp_flags") & 0x12 == 0x12)
-        | (pl.col("server_payload_bytes") > 0)
-    )
-    # Where copies of other interfaces cannot be told apart, each way has its share.
-    frames = pl.col("client_packets") + pl.col("server_packets")
-    once = [
-        f"{side}_{name}"
-        for side in ("client", "server")
-        for name in ("packets", "bytes", "payload_bytes")
-    ]
-    return (
-        seen.lazy()
-        .join(more, on="flow", maintain_order="left")
-        .with_columns(**both_ways)
-        .with_columns(
-            client_outer=pl.when("flips")
-            .then("outer_responder")
-            .otherwise("outer_originator"),
-            server_outer=pl.when("flips")
-            .then("outer_originator")
-            .otherwise("outer_responder"),
-        )
-        .with_columns(
-            pl.when(pl.col("copies") > 0)
-            .then((pl.col(name) * (frames - pl.col("copies")) / frames).round())
-            .otherwise(name)
-            .cast(pl.UInt64)
-            .alias(name)
-            for name in once
-        )
-        .with_columns(
-            is_answered=is_answered.fill_null(value=False),
-            shift=pl.col("shift") - pl.col("start"),
-        )
-        .drop(*columns, "outer_originator", "outer_responder")
-        .collect()
     )

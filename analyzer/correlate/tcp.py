@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import polars as pl
 
-#: More tuples than a client's, a first NAT's and a second one's, with room for one more.
+#: A client's tuple, those behind two NATs, and room for one more.
 _MOST_TUPLES = 4
 #: Random numbers are this small once in 65,536 times.
 _SMALL_NUMBER = 1 << 16
@@ -19,29 +19,56 @@ _SEQUENCE_SLACK = 1 << 20
 _SECOND = 1_000_000_000
 #: How far apart sightings of one connection may lie, after clocks were corrected.
 _TIME_SLACK = 5 * _SECOND
-_AGREEING_PACKETS = 3
 
 _NUMBERED = ("client_isn", "server_isn")
+#: What sightings of TCP are grouped with; everything else stays where it is.
+_COLUMNS = (
+    "flow",
+    "lane",
+    "ends",
+    "client",
+    "start",
+    "end",
+    "originator_syn_tsval",
+    "originator_syn_window",
+    "originator_syn_options",
+    "originator_seq_start",
+    "originator_seq_end",
+    "responder_seq_start",
+    "responder_seq_end",
+)
 
 
-def with_numbers(seen: pl.DataFrame) -> pl.DataFrame:
-    """Add the initial sequence numbers of both sides, also of flows without flags.
+def numbered(seen: pl.DataFrame) -> pl.DataFrame:
+    """Take sightings of TCP with the initial sequence numbers of both sides.
 
-    A snapshot length of 96 octets cuts the flags off inside VXLAN; then the first
+    And ``last_numbers`` (u64), those at the end, equal whichever side was first. A
+    snapshot length of 96 octets cuts the flags off inside VXLAN; then the first
     sequence number stands for that of the SYN, and if it is not, nothing will match it.
     """
     cut = (
         pl.col("originator_tcp_flags").is_null()
         & pl.col("responder_tcp_flags").is_null()
     )
-    return seen.with_columns(
-        is_cut=cut,
-        client_isn=pl.coalesce(
-            "originator_isn", pl.when(cut).then("originator_seq_start")
-        ),
-        server_isn=pl.coalesce(
-            "responder_isn", pl.when(cut).then("responder_seq_start")
-        ),
+    last = [pl.col("originator_seq_end"), pl.col("responder_seq_end")]
+    return (
+        seen.lazy()
+        .filter(pl.col("protocol") == "tcp")
+        .select(
+            *_COLUMNS,
+            is_cut=cut,
+            client_isn=pl.coalesce(
+                "originator_isn", pl.when(cut).then("originator_seq_start")
+            ),
+            server_isn=pl.coalesce(
+                "responder_isn", pl.when(cut).then("responder_seq_start")
+            ),
+            last_numbers=pl.min_horizontal(last).cast(pl.UInt64) * 2**32
+            + pl.when(pl.all_horizontal(each.is_not_null() for each in last)).then(
+                pl.max_horizontal(last)
+            ),
+        )
+        .collect()
     )
 
 
@@ -90,30 +117,42 @@ def by_both_numbers(seen: pl.DataFrame) -> pl.DataFrame:
     as long as they overlap in time.
     """
     key = pl.col("client_isn").cast(pl.UInt64) * 2**32 + pl.col("server_isn")
-    numbered = seen.lazy().drop_nulls(_NUMBERED).with_columns(_key=key)
-    several = numbered.filter(pl.col("_key").is_duplicated())
-    tsval = pl.col("originator_syn_tsval")
-    is_small = pl.min_horizontal(_NUMBERED).min() < _SMALL_NUMBER
-    doubtful = (
-        several.group_by("_key")
-        .agg(
-            is_lane_repeated=pl.col("lane").n_unique() < pl.len(),
-            tuples=pl.col("ends").n_unique(),
-            is_weak=is_small & (tsval.drop_nulls().n_unique() != 1),
-        )
-        .filter(
-            pl.col("is_lane_repeated")
-            | (pl.col("tuples") > _MOST_TUPLES)
-            | (pl.col("is_weak") & (pl.col("tuples") > 1))
-        )
-        .select("_key")
-    )
-    believed = numbered.join(doubtful, on="_key", how="anti").select(
-        "flow", group=pl.col("flow").min().over("_key")
-    )
-    doubted = numbered.join(doubtful, on="_key", how="semi")
+    keyed = seen.drop_nulls(_NUMBERED).with_columns(_key=key)
+    doubtful = _doubtful(keyed.filter(pl.col("_key").is_duplicated()))
+    believed = keyed.lazy()
+    if doubtful.height:
+        believed = believed.join(doubtful.lazy(), on="_key", how="anti")
+    groups = believed.select("flow", group=pl.col("flow").min().over("_key"))
+    if not doubtful.height:
+        return groups.collect()
+    doubted = keyed.lazy().join(doubtful.lazy(), on="_key", how="semi")
     return pl.concat(
-        [believed, in_runs(doubted, "_key", "ends", gap=_TIME_SLACK)]
+        [groups, in_runs(doubted, "_key", "ends", gap=_TIME_SLACK)]
+    ).collect()
+
+
+def _doubtful(several: pl.DataFrame) -> pl.DataFrame:
+    """Give the keys of groups that one connection cannot be: ``_key``, some twice."""
+    tsval = pl.col("originator_syn_tsval")
+    is_small = pl.min_horizontal(_NUMBERED) < _SMALL_NUMBER
+    small = several.lazy().filter(is_small.any().over("_key"))
+    return pl.concat(
+        [
+            several.lazy()
+            .filter(pl.struct("_key", "lane").hash().is_duplicated())
+            .select("_key"),
+            several.lazy()
+            .filter(pl.struct("_key", "ends").hash().is_first_distinct())
+            .filter(pl.len().over("_key") > _MOST_TUPLES)
+            .select("_key"),
+            small.group_by("_key")
+            .agg(
+                is_one_tuple=pl.col("ends").n_unique() == 1,
+                is_one_syn=tsval.drop_nulls().n_unique() == 1,
+            )
+            .filter(~pl.col("is_one_tuple") & ~pl.col("is_one_syn"))
+            .select("_key"),
+        ]
     ).collect()
 
 
@@ -125,19 +164,26 @@ def in_runs(seen: pl.LazyFrame, *keys: str, gap: int) -> pl.LazyFrame:
     pl.LazyFrame
         One row per sighting: ``flow``, ``group`` (u32, the least flow of the run).
     """
-    start = pl.col("start").fill_null(0)
-    last = pl.col("end").fill_null(0).cum_max().shift().over(keys)
-    return (
-        seen.sort(*keys, "start", "flow")
-        .with_columns(_run=(start > last + gap).fill_null(value=False).cast(pl.UInt32))
-        .with_columns(pl.col("_run").cum_sum().over(keys))
-        .select("flow", group=pl.col("flow").min().over(*keys, "_run"))
+    keyed = seen.select(
+        "flow",
+        pl.col("start", "end").fill_null(0),
+        _key=pl.struct(keys).hash(),
     )
+    is_alone = ~pl.col("_key").is_duplicated()
+    last = pl.col("end").cum_max().shift().over("_key")
+    runs = (
+        keyed.filter(~is_alone)
+        .sort("_key", "start", "flow")
+        .with_columns(
+            _run=(pl.col("start") > last + gap).fill_null(value=False).cast(pl.UInt32)
+        )
+        .with_columns(pl.col("_run").cum_sum().over("_key"))
+        .select("flow", group=pl.col("flow").min().over("_key", "_run"))
+    )
+    return pl.concat([keyed.filter(is_alone).select("flow", group="flow"), runs])
 
 
-def by_one_number(
-    rest: pl.DataFrame, known: pl.DataFrame, number: str
-) -> tuple[pl.DataFrame, pl.DataFrame]:
+def by_one_number(rest: pl.DataFrame, known: pl.DataFrame, number: str) -> pl.DataFrame:
     """Group sightings that show only one side's initial sequence number.
 
     Parameters
@@ -151,9 +197,8 @@ def by_one_number(
 
     Returns
     -------
-    tuple of pl.DataFrame
-        ``flow``, ``group``: of those that belong to a known group, and of those that
-        belong to each other.
+    pl.DataFrame
+        One row per sighting that shows it: ``flow``, ``group``.
     """
     rest = rest.filter(pl.col(number).is_not_null())
     joined = (
@@ -178,7 +223,7 @@ def by_one_number(
             gap=_TIME_SLACK,
         )
     ).collect()
-    return attached, together
+    return pl.concat([attached, together])
 
 
 def _same_syn(suffix: str) -> pl.Expr:

@@ -127,7 +127,7 @@ FLOWS: tuple[Column, ...] = (
 )
 
 CONNECTIONS: tuple[Column, ...] = (
-    Column("connection_id", "u64", "number of the row, from 0, in order of time"),
+    Column("connection_id", "u64", "number of the row, from 0"),
     Column("protocol", "name", "tcp, udp, sctp, icmp, icmp6"),
     Column("client_ip", "address", "who called; the earliest source that is known"),
     Column("client_port", "u16", "its port (TCP, UDP, SCTP)"),
@@ -182,7 +182,7 @@ CONNECTIONS: tuple[Column, ...] = (
         "names",
         "what fits an ambiguous service (namespace/name), else backend (address:port)",
     ),
-    Column("flow_ids", "ids", "rows of the flows table, ascending"),
+    Column("flow_ids", "ids", "rows of the flows table, in the order of the path"),
     Column("points", "names", "observation points in the order of the client's path"),
 )
 
