@@ -32,7 +32,7 @@ class Clock(NamedTuple):
 
     ``offset`` (ns) is what it showed more when it showed ``at`` (ns), ``drift`` how
     much faster it runs (seconds per second), ``bound`` (ns) how far the offset may be
-    off.
+    off then, and ``drift_bound`` how far the drift may.
     """
 
     reference: int
@@ -40,17 +40,18 @@ class Clock(NamedTuple):
     drift: float = 0
     bound: float = 0
     at: float = 0
+    drift_bound: float = 0
 
     def through(self, other: Clock) -> Clock:
         """Give the clock against the reference of the clock it was compared with."""
+        later = self.at - self.offset - other.at
         return Clock(
             other.reference,
-            self.offset
-            + other.offset
-            + other.drift * (self.at - self.offset - other.at),
+            self.offset + other.offset + other.drift * later,
             self.drift + other.drift,
-            self.bound + other.bound,
+            self.bound + other.bound + other.drift_bound * abs(later),
             self.at,
+            self.drift_bound + other.drift_bound,
         )
 
 
@@ -65,6 +66,7 @@ def clock_table(times: dict[int, Clock]) -> pl.DataFrame:
             "drift": pl.Float64,
             "bound": pl.Float64,
             "at": pl.Float64,
+            "drift_bound": pl.Float64,
         },
         orient="row",
     )
@@ -133,13 +135,18 @@ def clocks(
         found[reference] = Clock(reference)
         # Prim's tree: each host through the pair that knows it best.
         while near := [
-            (edge.bound + found[a].bound, a, b)
+            (_error(edge) + _error(found[a]), a, b)
             for (a, b), edge in edges.items()
             if a in found and b not in found
         ]:
             _, a, b = min(near)
             found[b] = edges[a, b].through(found[a])
     return found
+
+
+def _error(clock: Clock) -> float:
+    """Say how far a clock may be off a second later."""
+    return clock.bound + clock.drift_bound * 1e9
 
 
 def _differences(
@@ -265,24 +272,24 @@ def _edges(differences: pl.DataFrame) -> dict[tuple[int, int], Clock]:
         upper = of_pair.filter("is_upper")
         lower = of_pair.filter(~pl.col("is_upper"))
         if upper.height and lower.height:
-            offset, drift, bound, at = _between(
+            offset, drift, bound, at, drift_bound = _between(
                 list(upper.select("time", "difference").iter_rows()),
                 list(lower.select("time", "difference").iter_rows()),
             )
-            edges[a, b] = Clock(a, offset, drift, bound, at + offset)
-            edges[b, a] = Clock(b, -offset, -drift, bound, at)
+            edges[a, b] = Clock(a, offset, drift, bound, at + offset, drift_bound)
+            edges[b, a] = Clock(b, -offset, -drift, bound, at, drift_bound)
     return edges
 
 
 def _between(
     upper: list[tuple[int, int]], lower: list[tuple[int, int]]
-) -> tuple[float, float, float, float]:
+) -> tuple[float, float, float, float, float]:
     """Fit the line that keeps the largest distance from all bounds.
 
     Returns
     -------
     tuple of float
-        Offset, drift and bound, and the time in the middle.
+        Offset, drift and bound, the time in the middle, and the bound of the drift.
     """
     times = [time for time, _ in upper + lower]
     middle = (min(times) + max(times)) / 2
@@ -298,21 +305,22 @@ def _between(
 
     # The margin is a concave function of the drift.
     best = _highest(margin, -_MOST_DRIFT, _MOST_DRIFT)
-    # Drift that the bounds do not need is none.
-    drift = 0.0 if margin(0) > max(0, margin(best) / 2) else best
+    # Drift that the bounds hardly ask for is none.
+    drift = 0.0 if margin(0) > max(0, 0.9 * margin(best)) else best
     least, most = room(drift)
     offset = (least + most) / 2
     # Every line between the bounds might be the true one.
-    edges = [
-        room(drift + (edge - drift) * part / 8)
-        for edge in (
-            _crossing(margin, drift, -_MOST_DRIFT),
-            _crossing(margin, drift, _MOST_DRIFT),
-        )
+    slowest = _crossing(margin, drift, -_MOST_DRIFT)
+    fastest = _crossing(margin, drift, _MOST_DRIFT)
+    ends = [
+        end
+        for edge in (slowest, fastest)
         for part in range(9)
+        for end in room(drift + (edge - drift) * part / 8)
     ]
-    bound = max(abs(end - offset) for edge in edges for end in edge)
-    return offset, drift, bound + RESOLUTION, middle
+    bound = max(abs(end - offset) for end in ends)
+    drift_bound = max(fastest - drift, drift - slowest)
+    return offset, drift, bound + RESOLUTION, middle, drift_bound
 
 
 def _highest(function: Callable[[float], float], low: float, high: float) -> float:

@@ -117,6 +117,6 @@ def on_one_clock(seen: pl.DataFrame, times: dict[int, Clock]) -> pl.DataFrame:
         seen.lazy()
         .join(clock_table(times).lazy(), on="host", how="left", maintain_order="left")
         .with_columns(corrected("start"), corrected("end"))
-        .drop("reference", "offset", "drift", "bound", "at")
+        .drop(Clock._fields)
         .collect()
     )

@@ -215,7 +215,6 @@ def _with_samples(
         "point",
         "host",
         "reference",
-        "bound",
         "start",
         "end",
         "_since",
@@ -225,6 +224,8 @@ def _with_samples(
         "server_packets",
         "client_payload_bytes",
         "server_payload_bytes",
+        bound=pl.col("bound")
+        + pl.col("drift_bound") * (pl.col("start") - pl.col("at")).abs(),
         **columns,
     )
 
