@@ -821,7 +821,8 @@ cdef inline bint describe(
     cdef uint32_t src, dst
     cdef uint16_t src_port = 0, dst_port = 0
     cdef uint64_t tunnel = 0, first, second, swap
-    cdef bint icmp
+    cdef uint16_t rare_ports[2]
+    cdef bint icmp = False
     if likely_false(packet.ip_version == 0):
         return False
     if likely_true(packet.ip_version == 4):
@@ -840,14 +841,15 @@ cdef inline bint describe(
     if likely_true((packet.has & HAS_PORTS) != 0):
         src_port = packet.src_port
         dst_port = packet.dst_port
-    icmp = (packet.has & HAS_ICMP) != 0
-    if likely_false(icmp):
-        icmp_ports(packet, &src_port, &dst_port)
-    if likely_false((packet.has & IS_FRAGMENT) != 0):
-        icmp = (
-            packet.protocol == PROTOCOL_ICMP or packet.protocol == PROTOCOL_ICMP6
-        )
-        table.join_fragment(packet, &src_port, &dst_port, tunnel)
+    if likely_false((packet.has & (HAS_ICMP | IS_FRAGMENT)) != 0):
+        # By way of other variables, so that the usual ones can stay in registers.
+        rare_ports[0], rare_ports[1] = src_port, dst_port
+        if packet.has & HAS_ICMP:
+            icmp_ports(packet, &rare_ports[0], &rare_ports[1])
+        if packet.has & IS_FRAGMENT:
+            table.join_fragment(packet, &rare_ports[0], &rare_ports[1], tunnel)
+        src_port, dst_port = rare_ports[0], rare_ports[1]
+        icmp = packet.protocol == PROTOCOL_ICMP or packet.protocol == PROTOCOL_ICMP6
     # Numbers of IPv6 addresses need not be in the order of the addresses: all that
     # matters is that both directions agree. No branch could be predicted here.
     first = <uint64_t>src << 16 | src_port
