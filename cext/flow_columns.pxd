@@ -71,6 +71,7 @@ from cext.wire.tcp cimport TCP_OPTION_MSS, TCP_OPTION_TIMESTAMPS, TCP_SYN
 
 cdef enum:
     ICMP_ERROR_PORTS = 0x8000   # in place of an identifier, where there is none
+    ICMP_UNKNOWN = 0xFFFF       # in place of a type that was cut off
 
 # The columns, in the order of FLOWS in analyzer/tables/schema.py.
 cdef enum:
@@ -228,11 +229,10 @@ cdef inline void write_row(
     cdef int r = 1 - o
     cdef bint tcp = head.protocol == PROTOCOL_TCP
     # Later fragments whose first one was not seen have neither ports nor a type.
-    cdef bint known = (
+    cdef bint ports = has_ports(head.protocol) and (
         head.ports[0] != 0 or head.ports[1] != 0 or fragments_of(head, tail) == 0
     )
-    cdef bint ports = has_ports(head.protocol) and known
-    cdef bint icmp = is_icmp(head) and known
+    cdef bint icmp = is_icmp(head) and head.ports[1] != ICMP_UNKNOWN
     cdef bint icmp_id = icmp and head.ports[0] != ICMP_ERROR_PORTS and (
         icmp_is_query(head.ports[1])
         if head.ip_version == 4

@@ -42,6 +42,7 @@ from cext.cursor cimport (
 from cext.flow_columns cimport (
     COLUMN_COUNT,
     ICMP_ERROR_PORTS,
+    ICMP_UNKNOWN,
     RowWriter,
     write_flow,
 )
@@ -841,15 +842,17 @@ cdef inline bint describe(
     if likely_true((packet.has & HAS_PORTS) != 0):
         src_port = packet.src_port
         dst_port = packet.dst_port
-    if likely_false((packet.has & (HAS_ICMP | IS_FRAGMENT)) != 0):
+    if likely_false((packet.has & (HAS_PORTS | IS_FRAGMENT)) != HAS_PORTS):
         # By way of other variables, so that the usual ones can stay in registers.
         rare_ports[0], rare_ports[1] = src_port, dst_port
+        icmp = packet.protocol == PROTOCOL_ICMP or packet.protocol == PROTOCOL_ICMP6
         if packet.has & HAS_ICMP:
             icmp_ports(packet, &rare_ports[0], &rare_ports[1])
+        elif icmp:
+            rare_ports[0], rare_ports[1] = ICMP_ERROR_PORTS, ICMP_UNKNOWN
         if packet.has & IS_FRAGMENT:
             table.join_fragment(packet, &rare_ports[0], &rare_ports[1], tunnel)
         src_port, dst_port = rare_ports[0], rare_ports[1]
-        icmp = packet.protocol == PROTOCOL_ICMP or packet.protocol == PROTOCOL_ICMP6
     # Numbers of IPv6 addresses need not be in the order of the addresses: all that
     # matters is that both directions agree. No branch could be predicted here.
     first = <uint64_t>src << 16 | src_port
@@ -1200,7 +1203,7 @@ cdef inline void icmp_ports(
         first[0] = ICMP_ERROR_PORTS
         second[0] = <uint16_t>(packet.icmp_type << 8 | packet.icmp_code)
     else:
-        first[0] = packet.icmp_id if packet.has & HAS_ICMP_ID else 0
+        first[0] = packet.icmp_id if packet.has & HAS_ICMP_ID else ICMP_ERROR_PORTS
         second[0] = <uint16_t>min(other, packet.icmp_type)
 
 

@@ -42,6 +42,9 @@ from cext.record cimport (
 )
 from cext.wire.tcp cimport TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN
 
+cdef enum:
+    SEQUENCE_SLACK = 1 << 16    # a reset's number may be ahead by a window
+
 cdef enum EndpointState:
     INACTIVE = 0
     SYN_SENT
@@ -91,10 +94,21 @@ cdef inline bint is_closed(const FlowHead* head) noexcept nogil:
 cdef inline bint starts_anew(
     const FlowHot* flow, const FlowCold* cold, const Packet* packet, int side
 ) noexcept nogil:
-    """Whether a segment reuses the five-tuple: a SYN that is no repeated one."""
+    """Whether a segment reuses the five-tuple: a SYN that is no repeated one.
+
+    Where flags were cut off, one that acknowledges nothing and is elsewhere in the
+    space of sequence numbers is a SYN, too.
+    """
     cdef int peer
-    if not packet.has & HAS_FLAGS or not packet.has & HAS_SEQ:
-        return False
+    cdef uint32_t start
+    if likely_false((packet.has & (HAS_SEQ | HAS_FLAGS)) != (HAS_SEQ | HAS_FLAGS)):
+        start = cold.sides[side].seq_start
+        return (
+            packet.has & HAS_SEQ
+            and packet.ack == 0
+            and flow.head.state & STATE_SEQ << side
+            and packet.seq - start > flow.sides[side].seq_end - start + SEQUENCE_SLACK
+        )
     if packet.tcp_flags & (TCP_SYN | TCP_ACK) != TCP_SYN:
         return False
     if flow.head.flags[side] & TCP_SYN:

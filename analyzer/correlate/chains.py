@@ -44,7 +44,7 @@ def chains(ordered: pl.DataFrame) -> pl.DataFrame:
     group = pl.col("group")
     begins = ordered.select((group != group.shift()).fill_null(value=True)).to_series()
     starts = begins.arg_true()
-    ends = pl.concat([starts[1:], pl.Series([ordered.height], dtype=pl.UInt32)]) - 1
+    ends = starts.shift(-1, fill_value=ordered.height) - 1
     first = ordered.select("group", *_AT_FIRST, destination="server")[starts]
     last = ordered.select(source="client", backend="server")[ends]
     best = ordered.select("tcp_state", *_COUNTERS, "retransmits")[

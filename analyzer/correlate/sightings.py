@@ -85,7 +85,7 @@ def sightings(flows: pl.LazyFrame) -> pl.DataFrame:
     protocol = pl.col("protocol")
     has_ports = pl.col("originator_port").is_not_null()
     is_transport = (protocol == "tcp") | (protocol == "udp") | (protocol == "sctp")
-    is_echo = pl.col("icmp_type").is_in(_ECHOES)
+    is_echo = pl.col("icmp_type").is_in(_ECHOES) & pl.col("icmp_id").is_not_null()
     is_tunnel = (
         (protocol == "udp")
         & pl.col("responder_port").is_in(_TUNNEL_PORTS)
