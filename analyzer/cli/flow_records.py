@@ -1,18 +1,19 @@
-"""Print all columns of flows, and the names of their addresses, as JSON or CSV."""
+"""Print all columns of flows or connections, and names, as JSON or CSV."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from analyzer.cli.output import write_text
-from analyzer.tables.schema import FLOWS
+from analyzer.tables.schema import CONNECTIONS, FLOWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import polars as pl
 
     from analyzer.cli.names import Names
+    from analyzer.tables.schema import Column
 
 _ROWS_AT_A_TIME = 65_536
 #: From this column on, what NAT leaves alone: of use for correlation only.
@@ -43,10 +44,54 @@ def print_records(
             "wire_bytes", "flow_id", descending=[True, False]
         )
     with_names = _naming(flows, names)
+    columns = [column.name for column in FLOWS]
+    shown = FLOWS[: columns.index(_FIRST_FINGERPRINT)]
+    _print(flows, lambda some: with_names(_in_text(some, shown)), format_name)
+
+
+def print_connection_records(
+    connections: pl.LazyFrame, format_name: str, number: int | None
+) -> None:
+    """Print one record for each connection.
+
+    Parameters
+    ----------
+    connections : pl.LazyFrame
+        The connections table.
+    format_name : {'json', 'csv'}
+    number : int, optional
+        Only so many, those with the most octets; all by default.
+
+    Notes
+    -----
+    Times and durations are as for flows. CSV has lists as texts, one space between.
+    """
+    import polars as pl
+
+    if number is not None:
+        octets = pl.col("client_bytes") + pl.col("backend_bytes")
+        connections = connections.top_k(number, by=octets).sort(
+            octets, "connection_id", descending=[True, False]
+        )
+    lists = [name for name, kind, _ in CONNECTIONS if kind in ("ids", "names")]
+    joined = pl.col(lists).cast(pl.List(pl.String)).list.join(" ")
+
+    def in_text(some: pl.LazyFrame) -> pl.LazyFrame:
+        records = _in_text(some, CONNECTIONS)
+        return records.with_columns(joined) if format_name == "csv" else records
+
+    _print(connections, in_text, format_name)
+
+
+def _print(
+    rows: pl.LazyFrame,
+    in_text: Callable[[pl.LazyFrame], pl.LazyFrame],
+    format_name: str,
+) -> None:
+    """Print rows, some at a time."""
     first = 0
     while True:
-        some = flows.slice(first, _ROWS_AT_A_TIME)
-        records = with_names(_in_text(some)).collect()
+        records = in_text(rows.slice(first, _ROWS_AT_A_TIME)).collect()
         if format_name == "csv":
             write_text(records.write_csv(include_header=first == 0))
         else:
@@ -56,19 +101,17 @@ def print_records(
         first += _ROWS_AT_A_TIME
 
 
-def _in_text(flows: pl.LazyFrame) -> pl.LazyFrame:
+def _in_text(rows: pl.LazyFrame, shown: Sequence[Column]) -> pl.LazyFrame:
     """Take the columns for people and programs, in types that JSON and CSV have."""
     import polars as pl
 
-    names = [column.name for column in FLOWS]
-    shown = FLOWS[: names.index(_FIRST_FINGERPRINT)]
     in_text = {
         "time": lambda column: column.dt.strftime("%Y-%m-%dT%H:%M:%S%.9fZ"),
         "duration": lambda column: column.dt.total_nanoseconds() / 1e9,
         "address": lambda column: column.cast(pl.String),
         "name": lambda column: column.cast(pl.String),
     }
-    return flows.select(
+    return rows.select(
         in_text.get(column.kind, lambda column: column)(pl.col(column.name))
         for column in shown
     )

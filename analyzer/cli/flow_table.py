@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analyzer.cli.top import TopFlows
 
 #: Zeek's conn_state in words, long and short.
-_STATES: dict[str, tuple[str, str]] = {
+STATES: dict[str, tuple[str, str]] = {
     "OTH": ("midstream", "midstream"),
     "S0": ("no answer", "no answer"),
     "S1": ("open", "open"),
@@ -74,7 +74,7 @@ def print_counts(top: TopFlows) -> None:
     protocols = [f"{flows:,} {name}" for name, flows in top.protocols.items()]
     troubles: Counter[str] = Counter()
     for state in _TROUBLES:
-        troubles[_STATES[state][1]] += top.tcp_states.get(state, 0)
+        troubles[STATES[state][1]] += top.tcp_states.get(state, 0)
     troubles["with retransmits"] = top.with_retransmits
     troubles["with ICMP errors"] = top.with_icmp_errors
     line = say.plural(top.flows, "flow")
@@ -171,7 +171,7 @@ def _points(flow: dict[str, Any]) -> Forms:
 
 def _state(flow: dict[str, Any]) -> Forms:
     if flow["tcp_state"] is not None:
-        return _STATES[flow["tcp_state"]]
+        return STATES[flow["tcp_state"]]
     if flow["icmp_type"] is not None:
         icmp = flow["protocol"], flow["icmp_type"]
         name = _ICMP_TYPES.get(icmp, f"type {flow['icmp_type']}")

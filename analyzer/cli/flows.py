@@ -74,10 +74,15 @@ _NEEDED_LATER = (
     "--strict", is_flag=True, help="Exit with status 1 if a capture is damaged."
 )
 @click.option(
+    "--connections",
+    is_flag=True,
+    help="Print JSON or CSV of connections, not of flows.",
+)
+@click.option(
     "--top",
     metavar="N",
     type=click.IntRange(min=1),
-    help=f"Print only the N largest flows (default: {_TOP} in a table, else all).",
+    help=f"Print only the N largest (default: {_TOP} in a table, else all).",
 )
 @output_options
 def flows(
@@ -93,15 +98,18 @@ def flows(
     active_timeout: float | None,
     threads: int | None,
     strict: bool,
+    connections: bool,
     top: int | None,
     output: Output,
 ) -> None:
-    """Turn captures into tables of flows.
+    """Turn captures into tables of flows and connections.
 
     CAPTURE is a file (pcap or pcapng, also compressed), a directory of them, a glob,
     or - for standard input. Writes a directory of Arrow tables, which polars, pyarrow,
-    pandas and duckdb open, and prints what was read and the largest flows. JSON and
-    CSV have every flow; times are ISO 8601, durations seconds.
+    pandas and duckdb open, and prints what was read, the largest connections (each
+    once, however many captures and tuples show it) and the largest flows. JSON and CSV
+    have every flow or, with --connections, every connection; times are ISO 8601,
+    durations seconds.
 
     \b
     Examples:
@@ -140,20 +148,33 @@ def flows(
             progress=progress,
         )
     warn_of_trouble(tables.captures)
-    _show(tables, directory, Names(cluster), output, top)
+    _show(tables, directory, Names(cluster), output, top, connections=connections)
     if strict:
         refuse_damage(tables.captures)
 
 
 def _show(
-    tables: Tables, directory: Path, names: Names, output: Output, top: int | None
+    tables: Tables,
+    directory: Path,
+    names: Names,
+    output: Output,
+    top: int | None,
+    *,
+    connections: bool,
 ) -> None:
     if not output.is_for_people:
-        from analyzer.cli.flow_records import print_records
+        from analyzer.cli.flow_records import print_connection_records, print_records
 
-        print_records(tables.flows, names, output.format, top)
+        if connections:
+            print_connection_records(tables.connections, output.format, top)
+        else:
+            print_records(tables.flows, names, output.format, top)
         click.echo(f"analyze: tables are in {printable(str(directory))}", err=True)
         return
+    from analyzer.cli.connection_table import (
+        print_connection_counts,
+        print_connections,
+    )
     from analyzer.cli.flow_table import print_counts, print_flows
     from analyzer.cli.summary import print_captures
     from analyzer.cli.top import top_flows
@@ -161,6 +182,9 @@ def _show(
     path = tables.path("flows")
     found = top_flows(path, _TOP if top is None else top)
     print_captures(tables.captures, output)
+    click.echo()
+    print_connection_counts(tables.connections)
+    print_connections(tables.connections, _TOP if top is None else top, output)
     click.echo()
     print_counts(found)
     print_flows(found, names, output)

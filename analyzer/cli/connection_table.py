@@ -1,0 +1,178 @@
+"""Show connections to people: who called which Service, and which pod it was."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer.cli import format as say
+from analyzer.cli.flow_table import STATES
+from analyzer.cli.output import width
+from analyzer.cli.table import Column, as_given, number
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from analyzer.cli.output import Output
+    from analyzer.cli.table import Forms
+
+#: What gives way on narrow terminals, in this order.
+_NARROWING = (
+    "client",  # the name in place of the address
+    "service",  # without its address
+    "backend",
+    "node",  # the backend's alone
+    "evidence",
+    "service",  # without its kind
+    "rtt",
+    "client",
+    "state",
+    "evidence",
+    "state",
+    "pkts",
+    "node",
+)
+_KNOWN = ("observed", "conntrack", "eliminated", "unique")
+
+
+def print_connection_counts(connections: pl.LazyFrame) -> None:
+    """Print how many connections there are, and what is known of them."""
+    import polars as pl
+
+    protocol = pl.col("protocol").cast(pl.String)
+    counts = connections.select(
+        protocols=protocol.value_counts(sort=True).implode(),
+        to_services=pl.col("service_name").is_not_null().sum(),
+        by_elimination=(pl.col("backend_evidence") == "eliminated").sum(),
+        unanswered=pl.col("tcp_state").cast(pl.String).is_in(["S0", "REJ"]).sum(),
+        undecided=(
+            (pl.col("service_evidence") == "ambiguous")
+            | (pl.col("backend_evidence") == "ambiguous")
+        ).sum(),
+    )
+    told = counts.collect().row(0, named=True)
+    protocols = {each["protocol"]: each["count"] for each in told["protocols"]}
+    line = say.plural(sum(protocols.values()), "connection")
+    if protocols:
+        of_each = (f"{count:,} {name}" for name, count in protocols.items())
+        line += f": {', '.join(of_each)}"
+    remarks = {
+        "to services": told["to_services"],
+        "backends by elimination": told["by_elimination"],
+        "undecided": told["undecided"],
+        "unanswered or refused": told["unanswered"],
+    }
+    found = [f"{count:,} {what}" for what, count in remarks.items() if count]
+    if found:
+        line += f"; {', '.join(found)}"
+    click.echo(textwrap.fill(line, width(), subsequent_indent="  "))
+
+
+def print_connections(connections: pl.LazyFrame, wanted: int, output: Output) -> None:
+    """Print the connections with the most octets as a table."""
+    import polars as pl
+
+    octets = pl.col("client_bytes") + pl.col("backend_bytes")
+    rows = (
+        connections.with_columns(octets=octets)
+        .top_k(wanted, by="octets")
+        .sort("octets", "connection_id", descending=[True, False])
+        .with_columns(pl.col("handshake_rtt").dt.total_nanoseconds())
+        .collect()
+        .to_dicts()
+    )
+    table: dict[Column, list[Any]] = {
+        Column("client", as_given, is_essential=True): [_client(row) for row in rows],
+        Column("service", as_given, is_essential=True): [_service(row) for row in rows],
+        Column("backend", as_given, is_essential=True): [_backend(row) for row in rows],
+    }
+    if any(row["backend_node"] or row["entry_node"] for row in rows):
+        table[Column("node", as_given)] = [_nodes(row) for row in rows]
+    table |= {
+        number("pkts", say.count): [
+            row["client_packets"] + row["backend_packets"] for row in rows
+        ],
+        number("bytes", say.size): [row["octets"] for row in rows],
+        Column("state", as_given): [_state(row) for row in rows],
+        Column("evidence", as_given): [_evidence(row) for row in rows],
+    }
+    if any(row["handshake_rtt"] is not None for row in rows):
+        table[number("rtt", say.duration)] = [row["handshake_rtt"] for row in rows]
+    output.rows(
+        "Top connections by bytes" if len(rows) == wanted else "Connections by bytes",
+        list(table),
+        list(zip(*table.values(), strict=True)),
+        narrowing=_NARROWING,
+    )
+
+
+def _client(row: dict[str, Any]) -> Forms:
+    address = say.endpoint(row["client_ip"], row["client_port"])
+    name = row["client_pod"]
+    if name is None:
+        return address
+    return f"{address} {name}", name
+
+
+def _service(row: dict[str, Any]) -> Forms:
+    """``lb-nginx-ds (LoadBalancer) 192.168.2.38:8080``, or what is known of it."""
+    kind, address = row["destination_kind"], None
+    if row["destination_ip"] is not None:
+        address = say.endpoint(row["destination_ip"], row["destination_port"])
+    if row["service_name"] is not None:
+        name = f"{row['service_namespace'] or ''}/{row['service_name']}"
+        name = name.removeprefix("/").removeprefix("default/")
+        told = f"{name} ({kind})" if kind else name
+        return (f"{told} {address}", told, name) if address else (told, name)
+    if address is not None:
+        return (f"{address} ({kind})", address) if kind else address
+    if row["service_evidence"] == "ambiguous":
+        return _undecided(row["candidates"])
+    return "?"
+
+
+def _undecided(candidates: list[str] | None) -> Forms:
+    if not candidates:
+        return "?"
+    return f"? {' or '.join(candidates)}", f"? one of {len(candidates)}"
+
+
+def _backend(row: dict[str, Any]) -> Forms:
+    if row["backend_ip"] is None:
+        if row["backend_evidence"] == "ambiguous":
+            return _undecided(row["candidates"])
+        return "?" if row["backend_packets"] else "-"
+    address = say.endpoint(row["backend_ip"], row["backend_port"])
+    name = row["backend_pod"]
+    return (f"{address} {name}", name) if name else address
+
+
+def _nodes(row: dict[str, Any]) -> Forms:
+    entry, backend = row["entry_node"], row["backend_node"]
+    if entry and backend and entry != backend:
+        return f"{entry} → {backend}", backend
+    return backend or entry or "-"
+
+
+def _state(row: dict[str, Any]) -> Forms:
+    if row["tcp_state"] is not None:
+        return STATES[row["tcp_state"]]
+    return "two-way" if row["backend_packets"] else "one-way"
+
+
+def _evidence(row: dict[str, Any]) -> Forms:
+    """Say how service and backend are known: one word where it is the same."""
+    service, backend = row["service_evidence"], row["backend_evidence"]
+    if service in (backend, "none"):
+        return str(backend)
+    if backend == "none":
+        return str(service)
+    # What is less certain is what one wants to know first.
+    weaker = max((service, backend), key=_weakness)
+    return f"{service}, {backend}", str(weaker)
+
+
+def _weakness(evidence: str) -> int:
+    return _KNOWN.index(evidence) if evidence in _KNOWN else len(_KNOWN)
