@@ -12,7 +12,7 @@ SOURCES := setup.py pyproject.toml $(shell find cext -name '*.pyx' -o -name '*.p
 demo: $(VENV)/.installed
 	$(BIN)/analyze flows captures/cluster/loadbalancer/k8s-worker01.ens18.pcap.gz \
 	  --cluster captures/cluster/loadbalancer/cluster -o demo.tables
-	$(BIN)/python -c 'import analyzer; print(analyzer.open_tables("demo.tables").flows.group_by("tunnel", "tcp_state").len().sort("len", descending=True).collect())'
+	$(BIN)/python -c 'import analyzer; print(analyzer.open_tables("demo.tables").connections.group_by("service_name", "backend_pod", "backend_evidence").len().sort("len", "backend_pod", descending=True).collect())'
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests

@@ -190,7 +190,7 @@ def _show(
     print_flows(found, names, output)
     click.echo()
     click.echo(f"Tables are in {printable(str(directory))}; to go on:")
-    click.echo(f"  {_next_command(path)}")
+    click.echo(f"  {_next_command(tables.path('connections'))}")
 
 
 def _next_command(path: Path) -> str:

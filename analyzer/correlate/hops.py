@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Packet ids that a flow keeps of each direction.
 _SAMPLES = 4
+#: How long a packet may take from one point to another (ns).
+_ON_ITS_WAY = 100_000_000
 _IDS = tuple(
     f"{side}_id_{number}" for side in ("client", "server") for number in range(_SAMPLES)
 )
@@ -153,8 +155,9 @@ def _places(ordered: pl.DataFrame) -> pl.DataFrame:
         .select(
             *columns,
             connection_id=pl.col("group").rle_id().cast(pl.UInt64),
-            _since=pl.col("start").min().over("point"),
-            _until=pl.col("end").max().over("point"),
+            # The first packets of a capture may have been seen elsewhere before.
+            _since=pl.col("start").min().over("point") - _ON_ITS_WAY,
+            _until=pl.col("end").max().over("point") + _ON_ITS_WAY,
             _place=place,
             _packets=packets,
         )

@@ -1,0 +1,87 @@
+"""Datagrams join across NAT only where nothing else could be meant."""
+
+from tests.correlate.lab import CLIENT_POD, NODE_A, OUTSIDE, POD_A, POD_B, TUNNEL_A
+from tests.correlate.simulated import Seen, Wire, ping, udp
+
+QUERY, ANSWER = b"\x12\x34query for web", b"\x12\x34answer for web"
+DNS = ("10.152.183.10", 53)
+
+
+def dnat(client=(CLIENT_POD, 33000), backend=(POD_B, 53)):
+    return [
+        Seen("node-a.cali9.pcap", client, DNS, ttl=64),
+        Seen("node-a.vxlan.calico.pcap", client, backend, ttl=63, delay=20),
+    ]
+
+
+def masqueraded(client, snat, backend=(POD_B, 53)):
+    return [
+        Seen("node-a.eth0.pcap", client, (NODE_A, 30053), ttl=64),
+        Seen("node-a.vxlan.calico.pcap", (TUNNEL_A, snat), backend, ttl=63, delay=20),
+    ]
+
+
+def test_a_query_through_a_cluster_ip_is_one_row(tmp_path):
+    wire = Wire(tmp_path)
+    wire.carry(dnat(), udp(QUERY, ANSWER))
+    (row,) = wire.connections()
+    assert (row["destination_ip"], row["backend_ip"]) == (DNS[0], POD_B)
+    assert row["snat_ip"] is None
+
+
+def test_a_masqueraded_query_is_one_row(tmp_path):
+    wire = Wire(tmp_path)
+    wire.carry(masqueraded((OUTSIDE, 40000), 51000), udp(QUERY, ANSWER))
+    (row,) = wire.connections()
+    assert (row["client_ip"], row["snat_ip"]) == (OUTSIDE, TUNNEL_A)
+
+
+def test_two_clients_with_the_same_query_at_once_stay_apart(tmp_path):
+    wire = Wire(tmp_path)
+    for number in range(2):
+        path = masqueraded((OUTSIDE, 40000 + number), 51000 + number)
+        wire.carry(path, udp(QUERY, ANSWER), at=number / 1000)
+    rows = wire.connections()
+    assert all(row["snat_ip"] is None for row in rows)
+    assert {row["client_port"] for row in rows} == {40000, 40001, 51000, 51001}
+
+
+def test_one_query_to_two_servers_is_two_rows(tmp_path):
+    wire = Wire(tmp_path)
+    client = (CLIENT_POD, 33000)
+    for server in (POD_A, POD_B):
+        path = [Seen("node-a.cali9.pcap", client, (server, 53), ttl=64)]
+        wire.carry(path, udp(QUERY, ANSWER))
+    assert {row["backend_ip"] for row in wire.connections()} <= {None, POD_A, POD_B}
+    assert len(wire.connections()) == 2
+
+
+def test_unanswered_datagrams_with_the_same_payload_stay_apart(tmp_path):
+    wire = Wire(tmp_path)
+    inside = [
+        Seen(
+            "node-a.eth0.pcap",
+            (CLIENT_POD, 1),
+            (POD_B, 9),
+            63,
+            0,
+            ("1.1.1.1", "2.2.2.2"),
+        )
+    ]
+    outside = [Seen("node-a.eth0.pcap", (OUTSIDE, 2), (NODE_A, 9), 64)]
+    wire.carry(inside, udp(b"hello", None))
+    wire.carry(outside, udp(b"hello", None), at=0.01)
+    assert len(wire.connections()) == 2
+
+
+def test_an_echo_whose_identifier_was_rewritten_is_one_row(tmp_path):
+    wire = Wire(tmp_path)
+    path = [
+        Seen("node-a.cali9.pcap", (CLIENT_POD, 0), (OUTSIDE, 0), ttl=64),
+        Seen("node-a.eth0.pcap", (NODE_A, 0), (OUTSIDE, 0), ttl=63, delay=30),
+    ]
+    wire.carry(path, ping({"node-a.cali9.pcap": 77, "node-a.eth0.pcap": 5001}))
+    (row,) = wire.connections()
+    assert (row["client_ip"], row["snat_ip"]) == (CLIENT_POD, NODE_A)
+    assert (row["destination_ip"], row["backend_ip"]) == (OUTSIDE, OUTSIDE)
+    assert row["snat_port"] is None
