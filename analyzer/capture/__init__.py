@@ -30,6 +30,7 @@ __all__ = [
     "Interface",
     "capture_stem",
     "check_readable",
+    "is_capture",
 ]
 
 #: Octets read at a time: what the second-level cache holds beside the flow table.
@@ -40,6 +41,15 @@ CHUNK_SIZE = 256 * 1024
 _TURN = 64 << 20
 
 STANDARD_INPUT = "-"
+
+# pcap in both byte orders and resolutions; pcapng.
+_MAGICS = (
+    b"\xa1\xb2\xc3\xd4",
+    b"\xd4\xc3\xb2\xa1",
+    b"\xa1\xb2\x3c\x4d",
+    b"\x4d\x3c\xb2\xa1",
+    b"\x0a\x0d\x0d\x0a",
+)
 
 
 def check_readable(path: str | Path) -> None:
@@ -61,6 +71,23 @@ def check_readable(path: str | Path) -> None:
             f"{path}: is a directory, not a capture",
             hint="name the captures in it, or let `analyze flows` find them",
         )
+
+
+def is_capture(path: str | Path) -> bool:
+    """Tell by its first octets, decompressed if need be, whether a file is a capture.
+
+    What cannot be read is none: whoever reads it says why.
+    """
+    first = memoryview(bytearray(LONGEST_MAGIC))
+    try:
+        with Path(path).open("rb") as file:
+            octets = file.read(LONGEST_MAGIC)
+            if compression := compression_of(octets):
+                source = decompressed(PeekedSource(octets, file), compression)
+                octets = bytes(first[: source.readinto(first) or 0])
+    except (OSError, CaptureError):
+        return False
+    return octets.startswith(_MAGICS)
 
 
 class Capture:

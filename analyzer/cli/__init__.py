@@ -16,7 +16,10 @@ from analyzer.cli.group import CommandGroup, debug_option
 @click.command(
     cls=CommandGroup,
     commands_by_name={
-        "flows": ("analyzer.cli.flows", "Turn captures into tables of flows."),
+        "flows": (
+            "analyzer.cli.flows",
+            "Turn captures into tables of flows and connections.",
+        ),
         "info": ("analyzer.cli.info", "Describe captures without writing tables."),
         "cluster": ("analyzer.cli.cluster", "Show what cluster state says."),
     },

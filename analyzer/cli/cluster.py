@@ -54,20 +54,41 @@ def cluster() -> None:
     required=True,
     type=click.Path(path_type=Path),
 )
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write what captures tell as cluster state (JSON) that --cluster reads.",
+)
 @output_options
-def show(paths: tuple[Path, ...], output: Output) -> None:
+def show(paths: tuple[Path, ...], file: Path | None, output: Output) -> None:
     """Show what was understood of cluster state, and what was not.
 
     Prints nodes, pods, services, endpoints, what each node's kube-proxy and conntrack
     say, and files. PATH is a file or a directory of files, named anyhow: what they hold
     decides. In JSON and CSV, the field "kind" says what a row is about.
 
+    Of captures, shows what the packets tell without any cluster state: nodes, their
+    tunnels, pods and blocks, and the addresses that led elsewhere. That is inferred,
+    and so marked.
+
     \b
     Examples:
       analyze cluster show captures/reference/services-round-3.txt
       analyze cluster show captures/cluster/nodeport/cluster
       analyze cluster show --json captures/reference
+      analyze cluster show -o cluster.json \\
+        captures/cluster/nodeport/k8s-master.ens18.pcap.gz
     """
+    from analyzer.cli.inferred import are_captures, show_inferred
+
+    if are_captures(paths):
+        show_inferred(paths, file, output)
+        return
+    if file is not None:
+        raise click.UsageError("-o writes what captures tell: give captures")
     from analyzer.cluster import Cluster
 
     state = Cluster.load(paths)

@@ -74,11 +74,8 @@ def print_connections(connections: pl.LazyFrame, wanted: int, output: Output) ->
     """Print the connections with the most octets as a table."""
     import polars as pl
 
-    octets = pl.col("client_bytes") + pl.col("backend_bytes")
     rows = (
-        connections.with_columns(octets=octets)
-        .top_k(wanted, by="octets")
-        .sort("octets", "connection_id", descending=[True, False])
+        largest(connections, wanted)
         .with_columns(pl.col("handshake_rtt").dt.total_nanoseconds())
         .collect()
         .to_dicts()
@@ -105,6 +102,19 @@ def print_connections(connections: pl.LazyFrame, wanted: int, output: Output) ->
         list(table),
         list(zip(*table.values(), strict=True)),
         narrowing=_NARROWING,
+    )
+
+
+def largest(connections: pl.LazyFrame, wanted: int) -> pl.LazyFrame:
+    """Take the connections with the most octets, largest first, with ``octets``."""
+    import polars as pl
+
+    octets = pl.col("client_bytes") + pl.col("backend_bytes")
+    earlier = -pl.col("connection_id").cast(pl.Int64)
+    return (
+        connections.with_columns(octets=octets)
+        .top_k(wanted, by=["octets", earlier])
+        .sort("octets", "connection_id", descending=[True, False])
     )
 
 

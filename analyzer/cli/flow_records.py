@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.cli.connection_table import largest
 from analyzer.cli.output import write_text
 from analyzer.tables.schema import CONNECTIONS, FLOWS
 
@@ -69,10 +70,7 @@ def print_connection_records(
     import polars as pl
 
     if number is not None:
-        octets = pl.col("client_bytes") + pl.col("backend_bytes")
-        connections = connections.top_k(number, by=octets).sort(
-            octets, "connection_id", descending=[True, False]
-        )
+        connections = largest(connections, number)
     lists = [name for name, kind, _ in CONNECTIONS if kind in ("ids", "names")]
     joined = pl.col(lists).cast(pl.List(pl.String)).list.join(" ")
 

@@ -1,9 +1,4 @@
-"""Whose the addresses are: from cluster state, and from the packets themselves.
-
-Packets tell this much without any cluster state: what tunnels run between are nodes;
-what sends into a tunnel with a TTL that nobody has lowered is the node itself, by its
-tunnel's address; everything else inside of tunnels is a pod of the node at that end.
-"""
+"""Whose the addresses are: from cluster state, and from the packets themselves."""
 
 from __future__ import annotations
 
@@ -11,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from analyzer.cluster.inferred import roles_in_tunnels
+
 if TYPE_CHECKING:
     from analyzer.cluster import Cluster
-
-#: TTLs that hosts send with: what has one of them was not forwarded yet.
-INITIAL_TTLS = (64, 128, 255)
 
 #: Devices that packets pass before they are encapsulated, or after.
 _OVERLAY = r"/(vxlan|flannel|geneve|genev_sys|tunl|wireguard|wg)[^/]*$"
@@ -50,7 +44,9 @@ def address_roles(
         else cluster.address_table().rename({"kind": "role"})
     )
     codes = _codes(flows, [named, *_told(cluster)])
-    inferred = _inferred(flows, seen)
+    inferred = roles_in_tunnels(
+        flows.join(seen.lazy().select("flow"), on="flow", how="semi")
+    ).select("code", role_inferred="role", node_inferred="node")
     return (
         codes.join(named, on="address", how="left", maintain_order="left")
         .join(inferred, on="code", how="left", maintain_order="left")
@@ -143,92 +139,3 @@ def _codes(flows: pl.LazyFrame, told: list[pl.DataFrame]) -> pl.DataFrame:
         .select("address", code=pl.row_index().cast(pl.UInt32) + unused)
     )
     return pl.concat([seen, others]).sort("address")
-
-
-def _inferred(flows: pl.LazyFrame, seen: pl.DataFrame) -> pl.DataFrame:
-    """Infer roles and nodes of the addresses in and around tunnels."""
-    tunneled = (
-        flows.filter(pl.col("outer_originator_ip").is_not_null())
-        .select(
-            "flow",
-            "point",
-            is_v6=pl.col("outer_originator_ip")
-            .cast(pl.String)
-            .str.contains(":", literal=True),
-            outer_originator=pl.col("outer_originator_ip").to_physical(),
-            outer_responder=pl.col("outer_responder_ip").to_physical(),
-            originator=pl.col("originator_ip").to_physical(),
-            responder=pl.col("responder_ip").to_physical(),
-            originator_ttl="originator_ttl",
-            responder_ttl="responder_ttl",
-        )
-        .join(seen.lazy().select("flow"), on="flow", how="semi")
-        .collect()
-    )
-    names = _node_names(tunneled)
-    sides = pl.concat(
-        [
-            tunneled.select(
-                code=side,
-                outer=f"outer_{side}",
-                is_own=pl.col(f"{side}_ttl").is_in(INITIAL_TTLS),
-            )
-            for side in ("originator", "responder")
-        ]
-    )
-    inner = (
-        sides.group_by("code")
-        .agg(
-            pl.col("outer").min(),
-            pl.col("outer").max().alias("_last"),
-            pl.col("is_own").any(),
-        )
-        .with_columns(
-            role_inferred=pl.when("is_own")
-            .then(pl.lit("tunnel"))
-            .otherwise(pl.lit("pod")),
-            outer=pl.when(pl.col("outer") == pl.col("_last")).then("outer"),
-        )
-        .select("code", "role_inferred", "outer")
-    )
-    outer = sides.select(
-        code=pl.col("outer").unique(), role_inferred=pl.lit("node")
-    ).with_columns(outer=pl.col("code"))
-    return (
-        pl.concat([outer, inner.join(outer, on="code", how="anti")])
-        .join(names, on="outer", how="left")
-        .select("code", "role_inferred", pl.col("name").alias("node_inferred"))
-    )
-
-
-def _node_names(tunneled: pl.DataFrame) -> pl.DataFrame:
-    """Name nodes by the host part of the points where all tunnels have one end.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row per node whose points are named ``node/interface``: ``outer`` (u32),
-        ``name`` (str).
-    """
-    point = pl.col("point").cast(pl.String)
-    host = ["name", "is_v6"]
-    pairs = (
-        tunneled.filter(point.str.contains("/", literal=True))
-        .select(
-            point.str.split("/").list.first().alias("name"),
-            "is_v6",
-            low=pl.min_horizontal("outer_originator", "outer_responder"),
-            high=pl.max_horizontal("outer_originator", "outer_responder"),
-        )
-        .unique()
-        .with_columns(pairs=pl.len().over(host))
-    )
-    return (
-        pl.concat([pairs.select(*host, "pairs", outer=end) for end in ("low", "high")])
-        .group_by(*host, "pairs", "outer")
-        .len()
-        .filter(pl.col("len") == pl.col("pairs"))
-        .filter(pl.len().over(host) == 1)
-        .filter(pl.len().over("outer") == 1)
-        .select("outer", "name")
-    )

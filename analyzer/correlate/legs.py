@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from analyzer.correlate.addresses import INITIAL_TTLS
+from analyzer.cluster.inferred import INITIAL_TTLS
 
 # Sides of a host, in the order in which the client's packets reach them.
 _CLIENT_ITSELF, _CLIENT_SIDE, _NO_SIDE, _SERVER_SIDE, _SERVER_ITSELF = range(5)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analyzer.correlate.addresses import INITIAL_TTLS
+from analyzer.cluster.inferred import INITIAL_TTLS
 
 if TYPE_CHECKING:
     from analyzer.correlate.services import Services

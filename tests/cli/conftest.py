@@ -8,13 +8,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
 from analyzer.cli import main
+from analyzer.correlate import correlate
+from analyzer.tables import Tables, lazy
 from analyzer.tables.captures import CaptureSummary, Interface
+from analyzer.tables.convert import to_arrow
 from analyzer.tables.schema import arrow_schema
 
 START = 1_683_000_000_123_456_789
@@ -43,6 +45,7 @@ def a_flow(**columns: Any) -> dict[str, Any]:
         "originator_retransmits": 0,
         "responder_retransmits": 0,
         "fragments": 0,
+        "copies": 0,
         "icmp_errors": 0,
         **columns,
     }
@@ -63,19 +66,6 @@ $ kubectl get svc -o wide
 NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE SELECTOR
 nodeport-nginx-ds NodePort 10.152.183.23 <none> 80:30080/TCP 17m name=nginx
 """
-
-
-@dataclass
-class Tables:
-    directory: Path
-    captures: list[CaptureSummary]
-
-    def path(self, name: str) -> Path:
-        return self.directory / f"{name}.arrow"
-
-    @property
-    def flows(self) -> pl.LazyFrame:
-        return pl.scan_ipc(self.path("flows"))
 
 
 def a_summary(path: Path | str = "node.pcap", **fields: Any) -> CaptureSummary:
@@ -119,7 +109,13 @@ class Pipeline:
         table = pa.table(columns, schema=schema)
         with pa.ipc.new_file(str(directory / "flows.arrow"), schema) as writer:
             writer.write_table(table, max_chunksize=1)
-        return Tables(directory, captures)
+        tables = {"flows": directory / "flows.arrow"}
+        for name, frame in correlate(lazy(table))._asdict().items():
+            tables[name] = directory / f"{name}.arrow"
+            made = to_arrow(frame, name)
+            with pa.ipc.new_file(str(tables[name]), made.schema) as writer:
+                writer.write_table(made)
+        return Tables(tables, captures)
 
     def summarise(self, captures: Any, **_asked: Any) -> list[CaptureSummary]:
         if self.error is not None:

@@ -1,0 +1,40 @@
+"""`analyze cluster show` of captures shows what their packets tell."""
+
+import json
+
+from tests.frames import CAPTURES
+
+NIC = str(CAPTURES / "cluster" / "loadbalancer" / "k8s-worker01.ens18.pcap.gz")
+
+
+def test_captures_are_told_from_cluster_state_by_content(analyze):
+    result = analyze("cluster", "show", NIC)
+    assert result.exit_code == 0
+    assert "4 nodes (inferred from packets)" in result.stdout
+    assert "192.168.2.38:8080" in result.stdout
+
+
+def test_every_record_says_that_it_is_inferred(analyze):
+    records = [
+        json.loads(line)
+        for line in analyze("cluster", "show", "--json", NIC).stdout.splitlines()
+    ]
+    assert {record["kind"] for record in records} == {"node", "service"}
+    assert all(record["is_inferred"] for record in records)
+
+
+def test_what_is_written_is_cluster_state(analyze, tmp_path):
+    path = tmp_path / "cluster.json"
+    assert analyze("cluster", "show", NIC, "-o", str(path)).exit_code == 0
+    target = str(tmp_path / "x.tables")
+    result = analyze("flows", NIC, "--cluster", str(path), "-o", target, columns=120)
+    assert "service-192-168-2-38-8080-tcp" in result.stdout
+
+
+def test_captures_and_cluster_state_are_not_shown_at_once(analyze, tmp_path):
+    other = tmp_path / "nodes.txt"
+    other.write_text("NAME STATUS ROLES AGE VERSION\nn Ready <none> 1d v1\n")
+    result = analyze("cluster", "show", NIC, str(other))
+    assert result.exit_code == 1
+    assert "not a capture, but others are" in result.stderr
+    assert "hint:" in result.stderr
