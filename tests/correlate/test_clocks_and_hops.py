@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.correlate.lab import OUTSIDE, node_port
@@ -20,6 +20,7 @@ def busy(folder, clocks, count=30):
     return wire.tables()
 
 
+@settings(max_examples=10)  # each writes and reads four captures
 @given(shift=st.integers(-3 * SECOND, 3 * SECOND))
 def test_an_offset_is_right_within_its_bound(tmp_path_factory, shift):
     tables = busy(tmp_path_factory.mktemp("clocks"), {"node-b": shift})

@@ -1,7 +1,7 @@
 """Fragments belong to the flow of their datagram, once its first fragment was seen."""
 
 import pytest
-from scapy.layers.inet import IP, UDP, fragment
+from scapy.layers.inet import ICMP, IP, UDP, fragment
 
 from captures.ip import fragments
 from captures.lab import CLIENT, NODE_A, ethernet, frames
@@ -52,6 +52,21 @@ def test_a_fragment_whose_first_was_not_seen_has_no_ports():
     flow = flow_of(pieces(1)[1:])
     assert (flow["originator_port"], flow["responder_port"]) == (None, None)
     assert (flow["originator_packets"], flow["fragments"]) == (3, 3)
+
+
+def echo_pieces():
+    ping = IP(src=CLIENT, dst=NODE_A, id=9) / ICMP(id=77, seq=1)
+    return [ethernet() / piece for piece in fragment(ping / bytes(3_000), 1_000)]
+
+
+def test_all_fragments_of_an_echo_are_in_its_flow():
+    flow = flow_of(echo_pieces())
+    assert (flow["icmp_type"], flow["icmp_id"], flow["fragments"]) == (8, 77, 4)
+
+
+def test_a_fragment_of_an_unseen_echo_has_no_type():
+    flow = flow_of(echo_pieces()[1:])
+    assert (flow["icmp_type"], flow["icmp_code"], flow["icmp_id"]) == (None,) * 3
 
 
 def test_the_sample_is_one_flow_of_each_version(sample):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Dot1Q
 
+from captures.files import Frame
 from captures.lab import (
     CLIENT,
     NODE_A,
@@ -232,3 +233,21 @@ def test_thousands_of_flows_stay_apart():
 
 def test_what_is_no_ip_is_no_flow():
     assert flow_rows(CONFORMANCE / "zeek_linuxsll-arp.pcap") == []
+
+
+def cut_after_numbers(segments):
+    """Cut TCP headers before their flags, as -s 96 does inside VXLAN."""
+    octets = [bytes(ethernet() / segment["IP"]) for segment in segments]
+    return [Frame(each[: 14 + 20 + 12], n, len(each)) for n, each in enumerate(octets)]
+
+
+def test_where_flags_are_cut_off_a_syn_elsewhere_begins_a_flow():
+    first = Conversation()
+    second = Conversation(client_isn=50_000_000, server_isn=90_000_000)
+    found = flows_of(cut_after_numbers([*first.handshake(), *second.handshake()]))
+    assert [flow["originator_packets"] for flow in found] == [2, 2]
+
+
+def test_where_flags_are_cut_off_a_repeated_syn_begins_none():
+    syn, *rest = Conversation().handshake()
+    assert len(flows_of(cut_after_numbers([syn, syn, *rest]))) == 1

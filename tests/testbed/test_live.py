@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from captures.score import classes, report
+from captures.score.__main__ import scores_of
+from captures.score.recording import Recording
 from captures.testbed import netns
 from tests.frames import ROOT, flow_rows
 
@@ -75,6 +78,13 @@ def test_the_flow_tables_are_the_truth(live):
         assert {key: found[key] for key in expected} == dict(expected), file
         checked += len(expected)
     assert checked
+
+
+@pytest.mark.parametrize("class_name", classes.CLASSES)
+def test_the_connections_are_the_truth(live, class_name):
+    for score in scores_of(Recording(live), [class_name], [True, False]):
+        assert [report.finding_line(score, f) for f in score.verdict.findings] == []
+        assert all(clock.is_right for clock in score.clocks)
 
 
 def test_every_connection_is_visible(live):
