@@ -45,7 +45,8 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
     Returns
     -------
     Correlated
-        ``connections`` in the order of their first flows.
+        ``connections``: those that several flows show, then all others, both in the
+        order of their first flows.
     """
     numbered = flows.with_row_index("flow")
     grouped = group(sightings(numbered), numbered)
@@ -56,8 +57,13 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
     )
     seen = by_side(oriented(grouped.sightings, servers))
     seen = with_places(seen, roles, numbered)
-    ordered = in_path_order(seen, samples(numbered), node_hosts(roles))
-    connections = with_conntrack(chains(ordered), roles, cluster)
+    is_several = seen["group"].is_duplicated()
+    ordered = in_path_order(
+        seen.filter(is_several), samples(numbered), node_hosts(roles)
+    )
+    alone = seen.filter(~is_several).with_columns(leg=pl.lit(0, pl.UInt32))
+    found = pl.concat([chains(ordered), chains(alone)])
+    connections = with_conntrack(found, roles, cluster)
     connections = connections_table(connections, seen, numbered, roles, known)
     return Correlated(
         connections,

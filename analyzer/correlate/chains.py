@@ -14,6 +14,7 @@ _AT_FIRST = (
     "is_overlay",
     "raw_start",
 )
+_WHOLE = ("start", "end", "is_answered", "requests", "handshake_rtt", "node")
 _COUNTERS = tuple(
     f"{side}_{name}"
     for side in ("client", "server")
@@ -40,6 +41,19 @@ def chains(ordered: pl.DataFrame) -> pl.DataFrame:
         sighting with the most payload, ``flow_ids`` and ``points`` (lists, in the order
         of the path).
     """
+    if not ordered["group"].is_duplicated().any():
+        return ordered.select(
+            "group",
+            *_AT_FIRST,
+            destination="server",
+            source="client",
+            backend="server",
+            tcp_state="tcp_state",
+            **{name: name for name in (*_COUNTERS, "retransmits")},
+            flow_ids=pl.concat_list("flow_id"),
+            points=pl.concat_list("point"),
+            **{name: name for name in _WHOLE},
+        )
     ordered = _with_whole_lanes(ordered)
     group = pl.col("group")
     begins = ordered.select((group != group.shift()).fill_null(value=True)).to_series()
@@ -54,12 +68,6 @@ def chains(ordered: pl.DataFrame) -> pl.DataFrame:
         flow_ids=_lists(ordered["flow_id"], starts),
         points=_points(ordered, begins, starts),
     )
-    if ordered.height == found.height:
-        return found.with_columns(
-            ordered.select(
-                "start", "end", "is_answered", "requests", "handshake_rtt", "node"
-            )
-        )
     return _with_whole_groups(found, ordered)
 
 
@@ -78,8 +86,6 @@ def _best(ordered: pl.DataFrame, starts: pl.Series) -> pl.Series:
 
     One that counts copies of other interfaces is worse than any that does not.
     """
-    if len(starts) == ordered.height:
-        return starts
     score = (
         (pl.col("copies") == 0).cast(pl.UInt64) * 2**62
         + pl.sum_horizontal("client_payload_bytes", "server_payload_bytes")
@@ -166,6 +172,6 @@ def _with_whole_groups(found: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFra
             ),
             tcp_state=pl.coalesce("tcp_state", "other_state"),
         )
-        .drop("^most_.*$", "other_state")
+        .select(*found.columns, *_WHOLE)
         .collect()
     )

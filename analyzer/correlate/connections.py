@@ -39,7 +39,7 @@ def connections_table(
     Returns
     -------
     pl.DataFrame
-        One row per connection, in the order of ``group``: see
+        One row per connection, in their order: see
         :data:`analyzer.tables.schema.CONNECTIONS`.
     """
     named = with_destinations(connections, roles, known)

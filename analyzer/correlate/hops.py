@@ -139,6 +139,8 @@ def _places(ordered: pl.DataFrame) -> pl.DataFrame:
     place = pl.struct("leg", "point", "is_tunneled", "client_outer").hash()
     columns = [
         "flow",
+        "client_seq_start",
+        "server_seq_start",
         "point",
         "host",
         "start",
@@ -175,7 +177,12 @@ def _with_samples(
 
     Times are ns on the reference's clock; packets that there are none of are null.
     """
-    flat = flows.select(
+    lists = flows.select(
+        f"{way}_packet_{what}s"
+        for way in ("originator", "responder")
+        for what in ("id", "time")
+    ).collect()[places["flow"]]
+    flat = lists.select(
         pl.col(f"{way}_packet_{what}s")
         .list.get(number, null_on_oob=True)
         .to_physical()
@@ -183,9 +190,9 @@ def _with_samples(
         for way in ("originator", "responder")
         for what in ("id", "time")
         for number in range(_SAMPLES)
-    ).collect()
+    )
     sampled = (
-        pl.concat([places, flat[places["flow"]]], how="horizontal")
+        pl.concat([places, flat], how="horizontal")
         .lazy()
         .join(clock_table(times).lazy(), on="host", how="left", maintain_order="left")
     )
@@ -215,6 +222,8 @@ def _with_samples(
                 )
     return sampled.select(
         "connection_id",
+        "client_seq_start",
+        "server_seq_start",
         "point",
         "host",
         "reference",
@@ -295,6 +304,11 @@ def _losses(side: str, *, backwards: bool) -> dict[str, pl.Expr]:
     is_comparable = (
         # Hosts put fragments together and take datagrams apart again.
         (pl.col("fragments") + pl.col("fragments").shift(-1) == 0)
+        # A capture that began later has fewer.
+        & pl.all_horizontal(
+            pl.col(name).eq_missing(pl.col(name).shift(-1))
+            for name in ("client_seq_start", "server_seq_start")
+        )
         # On `lo`, each direction has a tuple of its own.
         & (packets_sent > 0)
         & (pl.col("_since") <= pl.col("start").shift(-1))

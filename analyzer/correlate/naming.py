@@ -129,7 +129,7 @@ def with_destinations(
         .then(pl.lit("ambiguous"))
         .otherwise(pl.lit("none"))
     )
-    return connections.with_columns(
+    named = connections.with_columns(
         *(
             pl.when(is_unique).then(f"selecting_{name}").otherwise(name).alias(name)
             for name in _SERVICE
@@ -146,20 +146,25 @@ def with_destinations(
             & ~may_be_front
             & (direct | role.is_in(["pod", "node"]))
         ),
-        candidates=pl.when(evidence == "ambiguous").then(
-            pl.when(has_front)
-            .then("front_services")
-            .when(is_masqueraded)
-            .then("selecting_services")
-            # It may as well have been called by its own address.
-            .otherwise(
-                pl.concat_list(
-                    ip_and_port("backend_ip", pl.col("backend") % 65536),
-                    "selecting_services",
-                )
+        is_masqueraded=is_masqueraded,
+    )
+    candidates = named.filter(pl.col("service_evidence") == "ambiguous").select(
+        "group",
+        candidates=pl.when(has_front)
+        .then("front_services")
+        .when("is_masqueraded")
+        .then("selecting_services")
+        # It may as well have been called by its own address.
+        .otherwise(
+            pl.concat_list(
+                ip_and_port("backend_ip", pl.col("backend") % 65536),
+                "selecting_services",
             )
         ),
-    ).drop("front_kind", "front_services", "^selecting.*$")
+    )
+    return named.drop("front_kind", "front_services", "^selecting.*$").join(
+        candidates, on="group", how="left", maintain_order="left"
+    )
 
 
 def ip_and_port(ip: str, port: pl.Expr) -> pl.Expr:
@@ -174,20 +179,39 @@ def ip_and_port(ip: str, port: pl.Expr) -> pl.Expr:
 
 def _with_roles(connections: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
     """Add the role, name, namespace, node and workload of each end."""
-    for end in ("client", "destination", "source", "backend"):
+    # Every address has its row: to know its place is faster than a join.
+    last = roles.select(pl.col("code").max().fill_null(0)).item()
+    codes = pl.DataFrame({"code": pl.int_range(last + 1, dtype=pl.UInt32, eager=True)})
+    places = codes.join(
+        roles.select("code").with_row_index("place"),
+        on="code",
+        how="left",
+        maintain_order="left",
+    )["place"]
+    for end, twin in (
+        ("client", None),
+        ("destination", None),
+        ("source", "client"),
+        ("backend", "destination"),
+    ):
         columns = {"role": f"{end}_role", "node": f"{end}_node", "address": f"{end}_ip"}
-        if end in ("client", "backend"):
+        if end in ("client", "destination", "backend"):
             columns |= {"name": f"{end}_pod", "namespace": f"{end}_namespace"}
-        if end == "backend":
-            columns |= {"workload": "backend_workload"}
-        code = (pl.col(end) // 65536).cast(pl.UInt32)
-        connections = connections.with_columns(_code=code).join(
-            roles.select(pl.col("code").alias("_code"), *columns).rename(columns),
-            on="_code",
-            how="left",
-            maintain_order="left",
-        )
-    return connections.drop("_code")
+        if end in ("destination", "backend"):
+            columns |= {"workload": f"{end}_workload"}
+        if twin and (connections[end] == connections[twin]).all():
+            # Nothing was rewritten: it need not be looked up again.
+            connections = connections.with_columns(
+                pl.col(name.replace(end, twin, 1)).alias(name)
+                for name in columns.values()
+            )
+            continue
+        code = connections.select(pl.col(end) // 65536).to_series()
+        found = roles.select(*columns).rename(columns)[places[code]]
+        connections = pl.concat([connections, found], how="horizontal")
+    return connections.drop(
+        "destination_pod", "destination_namespace", "destination_workload"
+    )
 
 
 def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
@@ -196,6 +220,13 @@ def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
     Where services had the same port at different times, the backend that was seen
     decides between them.
     """
+    if known.fronts.is_empty():
+        return connections.with_columns(
+            *(pl.lit(None, pl.String).alias(name) for name in _SERVICE),
+            fronts=pl.lit(0, pl.UInt32),
+            front_kind=pl.lit(None, pl.String),
+            front_services=pl.lit(None, pl.List(pl.String)),
+        )
     named = known.fronts.with_columns(
         service=pl.concat_str("service_namespace", "service_name", separator="/")
     )
@@ -252,6 +283,12 @@ def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
 
 def _with_selecting(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
     """Add which services have the last tuple's server among their endpoints."""
+    if known.endpoints.is_empty():
+        return connections.with_columns(
+            *(pl.lit(None, pl.String).alias(f"selecting_{name}") for name in _SERVICE),
+            selecting=pl.lit(0, pl.UInt32),
+            selecting_services=pl.lit(None, pl.List(pl.String)),
+        )
     by_end = (
         known.endpoints.filter(pl.col("end").is_not_null())
         .with_columns(

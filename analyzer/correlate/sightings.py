@@ -52,7 +52,6 @@ _ONLY_FOR_GROUPING = (
     "client_tcp_flags",
     "server_tcp_flags",
     "client_seq_end",
-    "server_seq_start",
     "server_seq_end",
 )
 
