@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 #: Devices that packets pass before they are encapsulated, or after.
 _OVERLAY = r"/(vxlan|flannel|geneve|genev_sys|tunl|wireguard|wg)[^/]*$"
+ROLES = pl.Enum(["pod", "node", "tunnel", "service", "external"])
 _COLUMNS = ("code", "address", "role", "name", "namespace", "node", "workload")
 
 
@@ -58,6 +59,7 @@ def address_roles(
             node=pl.when("is_inferred").then("node_inferred").otherwise("node"),
         )
         .select(*_COLUMNS, "is_inferred")
+        .with_columns(pl.col("role").cast(ROLES))
     )
 
 

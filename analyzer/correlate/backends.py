@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analyzer.correlate.naming import ip_and_port
+from analyzer.correlate.naming import EVIDENCE, ip_and_port
 
 if TYPE_CHECKING:
     from analyzer.correlate.services import Services
@@ -169,16 +169,16 @@ def with_backends(
             found_backend_pod=pl.when(~is_seen).then("found_backend_pod"),
             found_backend_node=pl.when(~is_seen).then("found_backend_node"),
             backend_evidence=pl.when(is_seen & pl.col("backend_told"))
-            .then(pl.lit("conntrack"))
+            .then(pl.lit("conntrack", EVIDENCE))
             .when(is_seen)
-            .then(pl.lit("observed"))
+            .then(pl.lit("observed", EVIDENCE))
             .when((pl.col("left") == 1) & pl.col("is_local"))
-            .then(pl.lit("eliminated"))
+            .then(pl.lit("eliminated", EVIDENCE))
             .when(pl.col("left") == 1)
-            .then(pl.lit("unique"))
+            .then(pl.lit("unique", EVIDENCE))
             .when(pl.col("left") > 1)
-            .then(pl.lit("ambiguous"))
-            .otherwise(pl.lit("none")),
+            .then(pl.lit("ambiguous", EVIDENCE))
+            .otherwise(pl.lit("none", EVIDENCE)),
             candidates=pl.coalesce("candidates", "backend_candidates"),
         )
         .drop("left", "is_local", "backend_candidates")

@@ -61,9 +61,7 @@ def chains(ordered: pl.DataFrame) -> pl.DataFrame:
     ends = starts.shift(-1, fill_value=ordered.height) - 1
     first = ordered.select("group", *_AT_FIRST, destination="server")[starts]
     last = ordered.select(source="client", backend="server")[ends]
-    best = ordered.select("tcp_state", *_COUNTERS, "retransmits")[
-        _best(ordered, starts)
-    ]
+    best = ordered.select("tcp_state", *_COUNTERS, "retransmits")[_best(ordered)]
     found = pl.concat([first, last, best], how="horizontal").with_columns(
         flow_ids=_lists(ordered["flow_id"], starts),
         points=_points(ordered, begins, starts),
@@ -81,7 +79,7 @@ def _with_whole_lanes(ordered: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _best(ordered: pl.DataFrame, starts: pl.Series) -> pl.Series:
+def _best(ordered: pl.DataFrame) -> pl.Series:
     """Find in each group the view with the most payload, then with flags, then packets.
 
     One that counts copies of other interfaces is worse than any that does not.

@@ -41,39 +41,54 @@ def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
         responder is the client, as far as sightings of the same tuple that saw it, what
         is known to serve, or the lower port tell.
     """
+    is_tcp = pl.col("protocol") == "tcp"
     is_sure = pl.any_horizontal(pl.col("originator_isn", "responder_isn").is_not_null())
     sure = seen.filter(is_sure)
-    unsure = seen.filter(~is_sure)
-    if not unsure.height:
-        return seen
-    known = (
-        pl.concat([servers.select("end"), sure.select(end="server")])["end"]
-        .unique()
-        .implode()
-    )
-    told = sure.select("group", "ends", told="client").unique(["group", "ends"])
-    client = pl.when("flips").then("server").otherwise("client")
-    server = pl.when("flips").then("client").otherwise("server")
-    has_lower_port = client % 65536 < server % 65536
-    is_from_start = pl.col("originator_seq_start").is_not_null() & pl.all_horizontal(
-        pl.col("originator_tcp_flags", "responder_tcp_flags").is_null()
-    )
-    turn = (
-        pl.when(pl.col("told").is_not_null())
-        .then(pl.col("told") != client)
-        .when(client.is_in(known) != server.is_in(known))
-        .then(client.is_in(known))
-        # Datagrams have no SYN: who speaks first asks, unless it is known to serve.
-        .otherwise(has_lower_port & (pl.col("protocol") == "tcp") & ~is_from_start)
-    )
-    turned = (
-        unsure.lazy()
-        .join(told.lazy(), on=["group", "ends"], how="left", maintain_order="left")
-        .with_columns(flips=pl.col("flips") ^ turn)
-        .select(seen.columns)
-        .collect()
-    )
-    return pl.concat([sure, turned])
+    unsure = seen.filter(~is_sure & is_tcp)
+    datagrams = seen.filter(~is_sure & ~is_tcp)
+    if unsure.height:
+        known = pl.concat([servers.select("end"), sure.select(end="server")])
+        told = sure.select("group", "ends", told="client").unique(["group", "ends"])
+        client = _client()
+        # A beginning without flags shows its first packet all the same.
+        is_from_start = pl.col(
+            "originator_seq_start"
+        ).is_not_null() & pl.all_horizontal(
+            pl.col("originator_tcp_flags", "responder_tcp_flags").is_null()
+        )
+        has_lower_port = client % 65536 < _server() % 65536
+        turn = (
+            pl.when(pl.col("told").is_not_null())
+            .then(pl.col("told") != client)
+            .otherwise(_serves(known).fill_null(has_lower_port & ~is_from_start))
+        )
+        unsure = (
+            unsure.lazy()
+            .join(told.lazy(), on=["group", "ends"], how="left", maintain_order="left")
+            .with_columns(flips=pl.col("flips") ^ turn)
+            .select(seen.columns)
+            .collect()
+        )
+    if datagrams.height and servers.height:
+        # They have no SYN: who speaks first asks, unless it is known to serve.
+        turn = _serves(servers).fill_null(value=False)
+        datagrams = datagrams.with_columns(flips=pl.col("flips") ^ turn)
+    return pl.concat([sure, unsure, datagrams])
+
+
+def _client() -> pl.Expr:
+    return pl.when("flips").then("server").otherwise("client")
+
+
+def _server() -> pl.Expr:
+    return pl.when("flips").then("client").otherwise("server")
+
+
+def _serves(known: pl.DataFrame) -> pl.Expr:
+    """Tell whether the client is known to serve, null if that tells nothing."""
+    ends = known["end"].unique().implode()
+    client, server = _client().is_in(ends), _server().is_in(ends)
+    return pl.when(client != server).then(client)
 
 
 def in_path_order(

@@ -16,6 +16,11 @@ from analyzer.cluster.inferred import INITIAL_TTLS
 if TYPE_CHECKING:
     from analyzer.correlate.services import Services
 
+#: What a destination is, and how it and the backend are known.
+KINDS = pl.Enum(["ClusterIP", "NodePort", "LoadBalancer", "Pod", "Node", "External"])
+EVIDENCE = pl.Enum(
+    ["observed", "conntrack", "eliminated", "unique", "ambiguous", "none"]
+)
 _SERVICE = ("service_namespace", "service_name", "service_port_name")
 
 
@@ -48,109 +53,69 @@ def with_destinations(
     connections = _with_roles(connections, roles)
     connections = _with_fronts(connections, known)
     connections = _with_selecting(connections, known)
-    has_cluster = bool((~roles["is_inferred"] & roles["role"].is_not_null()).any())
-    is_echo = pl.col("protocol").cast(pl.String).is_in(["icmp", "icmp6"])
-    rewritten = (pl.col("destination") != pl.col("backend")) & ~is_echo
-    has_front = pl.col("fronts") > 0
-    client_role = pl.col("client_role").fill_null("external")
-    role = pl.col("destination_role").fill_null("external")
-    # On an overlay device, and where it is not known who the nodes are, a host's own
-    # call looks like a pod's.
-    are_hosts_known = bool((roles["role"] == "tunnel").any())
-    is_unforwarded = (
-        pl.col("client_ttl").is_in(INITIAL_TTLS)
-        & ~pl.col("is_tunneled")
-        & (
-            (client_role == "pod")
-            | (
-                (client_role == "external")
-                & ~pl.col("is_overlay")
-                & pl.lit(are_hosts_known)
-            )
-        )
-    ).fill_null(value=False)
-    selecting = pl.col("selecting")
-    nobody_rewrites_to_it = (
-        pl.lit(known.are_known)
-        & (selecting == 0)
-        & (pl.lit(known.are_complete) | (role == "external"))
-    )
-    from_outside = (
-        (role == "node")
-        & (client_role == "external")
-        & pl.lit(known.are_known and has_cluster)
-    )
-    direct = (
-        ~rewritten
-        & ~has_front
-        & (is_echo | is_unforwarded | nobody_rewrites_to_it | from_outside)
-    )
-    is_virtual = pl.col("destination").is_in(
-        connections.filter(rewritten)["destination"].unique().implode()
-    )
-    # Without the services of the cluster, what looks direct may be a service's front.
-    may_be_front = pl.lit(not known.are_known) & (role != "pod") & ~is_echo
+    facts = _facts(connections, roles, known)
     kind = (
-        pl.when(rewritten | has_front)
-        .then(
-            pl.coalesce(
-                "front_kind",
-                pl.when((role == "node") & is_virtual).then(pl.lit("NodePort")),
-            )
-        )
-        .when(direct & may_be_front)
-        .then(pl.when((role == "node") & is_virtual).then(pl.lit("NodePort")))
-        .when(direct & (role == "pod"))
-        .then(pl.lit("Pod"))
-        .when(direct & role.is_in(["node", "tunnel"]))
-        .then(pl.lit("Node"))
-        .when(direct & (role == "external") & pl.lit(has_cluster))
-        .then(pl.lit("External"))
+        pl.when("is_rewritten")
+        .then(pl.coalesce("front_kind", pl.when("is_virtual").then(_kind("NodePort"))))
+        .when("has_front")
+        .then("front_kind")
+        .when(pl.col("is_direct") & pl.col("may_be_front"))
+        .then(pl.when("is_virtual").then(_kind("NodePort")))
+        .when(pl.col("is_direct") & (pl.col("role") == "pod"))
+        .then(_kind("Pod"))
+        .when(pl.col("is_direct") & pl.col("role").is_in(["node", "tunnel"]))
+        .then(_kind("Node"))
+        .when(pl.col("is_direct") & pl.col("is_outside"))
+        .then(_kind("External"))
     )
-    # By its tunnel address, but forwarded: the node has masqueraded somebody's call.
-    is_masqueraded = (
-        (client_role == "tunnel")
-        & (pl.col("is_tunneled") | pl.col("is_overlay"))
-        & ~pl.col("client_ttl").is_in(INITIAL_TTLS)
-        & ~rewritten
-        & ~has_front
-    ).fill_null(value=False)
-    is_unique = is_masqueraded & (selecting == 1) & pl.lit(known.are_complete)
     evidence = (
-        pl.when(pl.col("service_name").is_not_null())
+        pl.when("is_named")
         .then(
             pl.when("destination_told")
-            .then(pl.lit("conntrack"))
-            .otherwise(pl.lit("observed"))
+            .then(_evidence("conntrack"))
+            .otherwise(_evidence("observed"))
         )
-        .when(is_unique)
-        .then(pl.lit("unique"))
-        .when(has_front | (~direct & ~rewritten & (selecting > 0)))
-        .then(pl.lit("ambiguous"))
-        .otherwise(pl.lit("none"))
+        .when("is_unique")
+        .then(_evidence("unique"))
+        .when(
+            pl.col("has_front")
+            | (
+                ~pl.col("is_direct")
+                & ~pl.col("is_rewritten")
+                & (pl.col("selecting") > 0)
+            )
+        )
+        .then(_evidence("ambiguous"))
+        .otherwise(_evidence("none"))
     )
-    named = connections.with_columns(
-        *(
-            pl.when(is_unique).then(f"selecting_{name}").otherwise(name).alias(name)
-            for name in _SERVICE
-        ),
+    is_backend_known = pl.col("is_rewritten") | (
+        ~pl.col("has_front")
+        & ~pl.col("may_be_front")
+        & (pl.col("role") != "service")
+        & (pl.col("is_direct") | pl.col("role").is_in(["pod", "node"]))
+    )
+    told = facts.select(
+        "has_front",
+        "is_rewritten",
+        "is_masqueraded",
+        "is_unique",
         destination_kind=kind,
         service_evidence=evidence,
-        is_rewritten=rewritten,
-        may_be_front=may_be_front & ~rewritten,
-        is_destination_known=rewritten | has_front | direct,
-        is_backend_known=rewritten
-        | (
-            ~has_front
-            & (role != "service")
-            & ~may_be_front
-            & (direct | role.is_in(["pod", "node"]))
-        ),
-        is_masqueraded=is_masqueraded,
+        may_be_front=pl.col("may_be_front") & ~pl.col("is_rewritten"),
+        is_destination_known=pl.col("is_rewritten")
+        | pl.col("has_front")
+        | pl.col("is_direct"),
+        is_backend_known=is_backend_known,
     )
+    named = pl.concat([connections, told], how="horizontal")
+    if facts["is_unique"].any():
+        named = named.with_columns(
+            pl.when("is_unique").then(f"selecting_{name}").otherwise(name).alias(name)
+            for name in _SERVICE
+        )
     candidates = named.filter(pl.col("service_evidence") == "ambiguous").select(
         "group",
-        candidates=pl.when(has_front)
+        candidates=pl.when("has_front")
         .then("front_services")
         .when("is_masqueraded")
         .then("selecting_services")
@@ -162,8 +127,90 @@ def with_destinations(
             )
         ),
     )
-    return named.drop("front_kind", "front_services", "^selecting.*$").join(
-        candidates, on="group", how="left", maintain_order="left"
+    return named.drop(
+        "front_kind", "front_services", "has_front", "is_unique", "^selecting.*$"
+    ).join(candidates, on="group", how="left", maintain_order="left")
+
+
+def _kind(name: str) -> pl.Expr:
+    return pl.lit(name, KINDS)
+
+
+def _evidence(name: str) -> pl.Expr:
+    return pl.lit(name, EVIDENCE)
+
+
+def _facts(
+    connections: pl.DataFrame, roles: pl.DataFrame, known: Services
+) -> pl.DataFrame:
+    """Tell what names are made of, one fact a column, one row per connection."""
+    protocol = pl.col("protocol")
+    # On an overlay device, and where it is not known who the nodes are, a host's own
+    # call looks like a pod's.
+    are_hosts_known = pl.lit(bool((roles["role"] == "tunnel").any()))
+    has_cluster = bool((~roles["is_inferred"] & roles["role"].is_not_null()).any())
+    is_initial = pl.col("client_ttl").is_in(INITIAL_TTLS).fill_null(value=False)
+    from_outside = pl.col("client_role") == "external"
+    is_external = pl.col("role") == "external"
+    facts = connections.select(
+        "destination",
+        "destination_told",
+        "front_kind",
+        "selecting",
+        "is_tunneled",
+        "is_overlay",
+        pl.col("client_role").fill_null("external"),
+        is_initial=is_initial,
+        role=pl.col("destination_role").fill_null("external"),
+        is_named=pl.col("service_name").is_not_null(),
+        has_front=pl.col("fronts") > 0,
+        is_echo=(protocol == "icmp") | (protocol == "icmp6"),
+    ).with_columns(
+        is_rewritten=(connections["destination"] != connections["backend"])
+        & ~pl.col("is_echo")
+    )
+    virtual = facts.filter("is_rewritten")["destination"].unique()
+    is_unforwarded = (
+        pl.col("is_initial")
+        & ~pl.col("is_tunneled")
+        & (
+            (pl.col("client_role") == "pod")
+            | (from_outside & ~pl.col("is_overlay") & are_hosts_known)
+        )
+    )
+    nobody_rewrites_to_it = (
+        pl.lit(known.are_known)
+        & (pl.col("selecting") == 0)
+        & (pl.lit(known.are_complete) | is_external)
+    )
+    to_node = (pl.col("role") == "node") & pl.lit(known.are_known and has_cluster)
+    return facts.with_columns(
+        is_direct=~pl.col("is_rewritten")
+        & ~pl.col("has_front")
+        & (
+            pl.col("is_echo")
+            | is_unforwarded
+            | nobody_rewrites_to_it
+            | (to_node & from_outside)
+        ),
+        is_outside=is_external & pl.lit(has_cluster),
+        # A node's port that led elsewhere in another connection.
+        is_virtual=(pl.col("role") == "node")
+        & pl.col("destination").is_in(virtual.implode()),
+        # Without the services of the cluster, what looks direct may be a front.
+        may_be_front=pl.lit(not known.are_known)
+        & (pl.col("role") != "pod")
+        & ~pl.col("is_echo"),
+        # By its tunnel's address, but forwarded: a node lent it to somebody's call.
+        is_masqueraded=(pl.col("client_role") == "tunnel")
+        & (pl.col("is_tunneled") | pl.col("is_overlay"))
+        & ~pl.col("is_initial")
+        & ~pl.col("is_rewritten")
+        & ~pl.col("has_front"),
+    ).with_columns(
+        is_unique=pl.col("is_masqueraded")
+        & (pl.col("selecting") == 1)
+        & pl.lit(known.are_complete)
     )
 
 
@@ -224,7 +271,7 @@ def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
         return connections.with_columns(
             *(pl.lit(None, pl.String).alias(name) for name in _SERVICE),
             fronts=pl.lit(0, pl.UInt32),
-            front_kind=pl.lit(None, pl.String),
+            front_kind=pl.lit(None, KINDS),
             front_services=pl.lit(None, pl.List(pl.String)),
         )
     named = known.fronts.with_columns(
@@ -271,7 +318,7 @@ def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
                 pl.when(pl.col("fronts") == 1).then(name).alias(name)
                 for name in _SERVICE
             ),
-            front_kind=pl.when(pl.col("_kinds") == 1).then("front_kind"),
+            front_kind=pl.when(pl.col("_kinds") == 1).then("front_kind").cast(KINDS),
         )
         .drop("_kinds")
         .collect()
