@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from analyzer.correlate.addresses import address_roles, node_hosts, with_places
+from analyzer.correlate.backends import watched
 from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import clocks_table
 from analyzer.correlate.connections import connections_table
@@ -56,6 +57,7 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
         [known.fronts.select("end"), known.endpoints.select("end").drop_nulls()]
     )
     seen = by_side(oriented(grouped.sightings, servers))
+    grouped = grouped._replace(sightings=pl.DataFrame())
     seen = with_places(seen, roles, numbered)
     is_several = seen["group"].is_duplicated()
     ordered = in_path_order(
@@ -63,10 +65,11 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
     )
     alone = seen.filter(~is_several).with_columns(leg=pl.lit(0, pl.UInt32))
     found = pl.concat([chains(ordered), chains(alone)])
+    watched_nodes = watched(seen, numbered, roles)
+    del seen, alone  # as large as all that follows
     connections = with_conntrack(found, roles, cluster)
-    connections = connections_table(connections, seen, numbered, roles, known)
     return Correlated(
-        connections,
+        connections_table(connections, roles, known, watched_nodes),
         hops(ordered, flows, grouped.clocks),
         clocks_table(grouped.clocks, numbered),
     )

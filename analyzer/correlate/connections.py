@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analyzer.correlate.backends import watched, with_backends
+from analyzer.correlate.backends import with_backends
 from analyzer.correlate.naming import with_destinations
 
 if TYPE_CHECKING:
@@ -17,10 +17,9 @@ _TIME = pl.Datetime("ns", "UTC")
 
 def connections_table(
     connections: pl.DataFrame,
-    seen: pl.DataFrame,
-    flows: pl.LazyFrame,
     roles: pl.DataFrame,
     known: Services,
+    watched_nodes: pl.DataFrame,
 ) -> pl.DataFrame:
     """Name everything, and give the columns their final form.
 
@@ -28,13 +27,11 @@ def connections_table(
     ----------
     connections : pl.DataFrame
         See :func:`analyzer.correlate.chains.chains`, after conntrack.
-    seen : pl.DataFrame
-        Sightings with details.
-    flows : pl.LazyFrame
-        The flows table with its row index as ``flow``.
     roles : pl.DataFrame
         See :func:`analyzer.correlate.addresses.address_roles`.
     known : Services
+    watched_nodes : pl.DataFrame
+        See :func:`analyzer.correlate.backends.watched`.
 
     Returns
     -------
@@ -44,7 +41,7 @@ def connections_table(
     """
     named = with_destinations(connections, roles, known)
     named = named.with_columns(entry_node=_entry_node(roles))
-    named = with_backends(named, known, watched(seen, flows, roles))
+    named = with_backends(named, known, watched_nodes)
     named = _with_backend_names(named, roles, known)
     is_known = pl.col("is_destination_known")
     has_port = ~pl.col("protocol").cast(pl.String).is_in(["icmp", "icmp6"])
