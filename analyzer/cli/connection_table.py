@@ -24,14 +24,11 @@ _NARROWING = (
     "service",  # without its address
     "backend",
     "node",  # the backend's alone
-    "evidence",
     "service",  # without its kind
     "rtt",
-    "client",
-    "state",
+    "pkts",
     "evidence",
     "state",
-    "pkts",
     "node",
 )
 _KNOWN = ("observed", "conntrack", "eliminated", "unique")
