@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: Devices that packets pass before they are encapsulated, or after.
 _OVERLAY = r"/(vxlan|flannel|geneve|genev_sys|tunl|wireguard|wg)[^/]*$"
+#: Devices that a node's own calls leave by when they are for its pods.
+_POD_SIDE = r"/(cali|veth|lxc|eni|azv|tap)[^/]*$"
 ROLES = pl.Enum(["pod", "node", "tunnel", "service", "external"])
 _COLUMNS = ("code", "address", "role", "name", "namespace", "node", "workload")
 
@@ -66,7 +68,10 @@ def address_roles(
 def with_places(
     seen: pl.DataFrame, roles: pl.DataFrame, flows: pl.LazyFrame
 ) -> pl.DataFrame:
-    """Add what points are: ``node`` (str, if it is one's), ``is_overlay`` (bool)."""
+    """Add what points are.
+
+    That is ``node`` (str, if it is one's), ``is_overlay`` and ``is_pod_side`` (bool).
+    """
     nodes = roles.filter(pl.col("role").is_in(["node", "tunnel"]))["node"].drop_nulls()
     point = pl.col("point").cast(pl.String)
     host = point.str.split("/").list.first()
@@ -75,6 +80,7 @@ def with_places(
         .with_columns(
             node=pl.when(host.is_in(nodes.implode())).then(host),
             is_overlay=point.str.contains(_OVERLAY),
+            is_pod_side=point.str.contains(_POD_SIDE),
         )
         .collect()
     )

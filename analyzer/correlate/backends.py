@@ -113,6 +113,8 @@ def with_backends(
         & pl.col("is_answered")
         & (pl.col("service_evidence") == "observed")
     )
+    # A leg in a tunnel would have the numbers of the one outside. What has none to tell
+    # it by might be there and not be recognised.
     local = open_.join(
         watched_nodes.lazy(), left_on="entry_node", right_on="node", how="left"
     ).select(
@@ -122,7 +124,8 @@ def with_backends(
         "entry_node",
         is_v6=_is_v6("destination_ip"),
         is_local=(
-            (pl.col("since") <= pl.col("start") + _ON_ITS_WAY)
+            pl.col("is_numbered")
+            & (pl.col("since") <= pl.col("start") + _ON_ITS_WAY)
             & (pl.col("start") <= pl.col("until"))
         ).fill_null(value=False),
     )

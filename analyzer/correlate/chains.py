@@ -12,9 +12,18 @@ _AT_FIRST = (
     "client_outer",
     "is_tunneled",
     "is_overlay",
+    "is_pod_side",
     "raw_start",
 )
-_WHOLE = ("start", "end", "is_answered", "requests", "handshake_rtt", "node")
+_WHOLE = (
+    "start",
+    "end",
+    "is_answered",
+    "is_numbered",
+    "requests",
+    "handshake_rtt",
+    "node",
+)
 _COUNTERS = tuple(
     f"{side}_{name}"
     for side in ("client", "server")
@@ -126,7 +135,7 @@ def _with_whole_groups(found: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFra
         .agg(
             pl.col("start").min(),
             pl.col("end").max(),
-            pl.col("is_answered").max(),
+            pl.col("is_answered", "is_numbered").max(),
             pl.col("requests").max(),
             # The client's own is the longest.
             pl.col("handshake_rtt").max(),

@@ -160,7 +160,11 @@ def _differences(
         One row per pair of hosts, connection, direction and packet: ``a``, ``b``
         (hosts), ``time`` (ns), ``is_upper`` (bool), ``difference`` (``b`` minus ``a``).
     """
-    placed = seen.lazy().select("flow", "host", "flips").join(groups.lazy(), on="flow")
+    placed = (
+        seen.lazy()
+        .select("flow", "host", "flips", "originator_ttl", "responder_ttl")
+        .join(groups.lazy(), on="flow")
+    )
     # Of each set of hosts, told by its least and greatest, some connections suffice.
     kind = ["a", "b"]
     number = pl.int_range(pl.len()).over(kind)
@@ -175,18 +179,26 @@ def _differences(
         .collect()
     )
     placed = placed.join(some.lazy(), on="group", how="semi").collect().lazy()
-    pairs = (
-        placed.group_by("group")
-        .agg(pl.col("host").unique().sort())
-        .with_columns(a=pl.col("host"), b=pl.col("host"))
-        .explode("a")
-        .explode("b")
-        .filter(pl.col("a") < pl.col("b"))
-        .select("group", "a", "b")
-        .sort("a", "b", "group")
-        .collect()
+    ttl = pl.coalesce(
+        pl.when("flips").then("responder_ttl").otherwise("originator_ttl"), 0
     )
-    chosen = placed.join(samples, on="flow")
+    hosts = (
+        placed.group_by("group", "host").agg(least=ttl.min(), most=ttl.max()).collect()
+    )
+    # Who is passed before another one and again behind it has no side of it.
+    is_between = (pl.col("least") < pl.col("least_b")) & (
+        pl.col("most_b") < pl.col("most")
+    )
+    is_around = (pl.col("least_b") < pl.col("least")) & (
+        pl.col("most") < pl.col("most_b")
+    )
+    pairs = (
+        hosts.join(hosts, on="group", suffix="_b")
+        .filter((pl.col("host") < pl.col("host_b")) & ~is_between & ~is_around)
+        .select("group", a="host", b="host_b")
+        .sort("a", "b", "group")
+    )
+    chosen = placed.drop("originator_ttl", "responder_ttl").join(samples, on="flow")
     times = (
         pl.concat(
             [

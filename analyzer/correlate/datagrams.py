@@ -15,7 +15,7 @@ from analyzer.correlate.tcp import in_runs
 _SECOND = 1_000_000_000
 #: An exchange that pauses for so long is over: conntrack forgets UDP in 30 s (120 s for
 #: streams), see nf_conntrack_udp_timeout.
-_PAUSE = 60 * _SECOND
+PAUSE = 60 * _SECOND
 #: A datagram crosses the cluster within this time, after clocks were corrected.
 _CROSSING = _SECOND // 50
 #: Before and after one NAT, and after a second one.
@@ -42,7 +42,7 @@ def exchanges(seen: pl.DataFrame) -> pl.DataFrame:
     pl.DataFrame
         One row per sighting: ``flow``, ``group`` (u32).
     """
-    runs = in_runs(seen.lazy(), "ends", gap=_PAUSE).collect()
+    runs = in_runs(seen.lazy(), "ends", gap=PAUSE).collect()
     of_runs = seen.lazy().join(runs.lazy(), on="flow")
     is_alone = ~pl.col("group").is_duplicated()
     columns = ["protocol", "client", "server", "client_ttl", *_SIZES]

@@ -8,7 +8,7 @@ import polars as pl
 
 from analyzer.correlate import midstream, tcp
 from analyzer.correlate.clocks import Clock, clock_table, clocks
-from analyzer.correlate.datagrams import exchanges
+from analyzer.correlate.datagrams import PAUSE, exchanges
 from analyzer.correlate.sightings import by_side, samples
 
 
@@ -44,7 +44,7 @@ def group(seen: pl.DataFrame, flows: pl.LazyFrame) -> Grouped:
     later = heads.filter(pl.col("flow") != pl.col("head"))
     firsts = of_tcp.join(later, on="flow", how="anti") if later.height else of_tcp
     groups = tcp.by_both_numbers(firsts)
-    times = clocks(seen, groups, samples(flows))
+    times = clocks(seen, _certain(seen, groups), samples(flows))
     seen = on_one_clock(seen, times)
     if groups.height < firsts.height:
         numbered = tcp.numbered(seen).join(later, on="flow", how="anti")
@@ -62,6 +62,13 @@ def group(seen: pl.DataFrame, flows: pl.LazyFrame) -> Grouped:
     else:
         seen = seen.join(groups, on="flow", maintain_order="left")
     return Grouped(seen, times)
+
+
+def _certain(seen: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """Add to groups of TCP the datagrams of one tuple: the same, whoever saw them."""
+    datagrams = seen.lazy().filter(pl.col("protocol") != "tcp")
+    same = tcp.in_runs(datagrams, "ends", gap=PAUSE).collect()
+    return pl.concat([groups, same])
 
 
 def _with_less_evidence(

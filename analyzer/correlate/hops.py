@@ -270,7 +270,8 @@ def _latencies(
         .then(total / count)
         .otherwise((total - least - most) / (count - 2))
     )
-    is_comparable = (count > 0) & bound.is_not_null()
+    # What came before it was sent tells nothing.
+    is_comparable = (count > 0) & (least >= -bound)
     return {
         f"{side}_segments": count.cast(pl.UInt64),
         f"{side}_latency_p50": _nanoseconds(pl.when(is_comparable).then(median)),

@@ -9,6 +9,8 @@ from analyzer.cluster.inferred import INITIAL_TTLS
 # Sides of a host, in the order in which the client's packets reach them.
 _CLIENT_ITSELF, _CLIENT_SIDE, _NO_SIDE, _SERVER_SIDE, _SERVER_ITSELF = range(5)
 
+#: Where Linux begins to take client's ports from (ip_local_port_range).
+_EPHEMERAL = 32768
 #: What the order of a path is found with.
 _KEYS = (
     "flow",
@@ -48,32 +50,71 @@ def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
     datagrams = seen.filter(~is_sure & ~is_tcp)
     if unsure.height:
         known = pl.concat([servers.select("end"), sure.select(end="server")])
-        told = sure.select("group", "ends", told="client").unique(["group", "ends"])
-        client = _client()
-        # A beginning without flags shows its first packet all the same.
-        is_from_start = pl.col(
-            "originator_seq_start"
-        ).is_not_null() & pl.all_horizontal(
-            pl.col("originator_tcp_flags", "responder_tcp_flags").is_null()
-        )
-        has_lower_port = client % 65536 < _server() % 65536
-        turn = (
-            pl.when(pl.col("told").is_not_null())
-            .then(pl.col("told") != client)
-            .otherwise(_serves(known).fill_null(has_lower_port & ~is_from_start))
-        )
-        unsure = (
-            unsure.lazy()
-            .join(told.lazy(), on=["group", "ends"], how="left", maintain_order="left")
-            .with_columns(flips=pl.col("flips") ^ turn)
+        unsure = _midstream(unsure, sure, known)
+    if datagrams.height:
+        # They have no SYN: who speaks first asks, unless it is known to serve.
+        asks = pl.col("asks").sort_by("start", "flow").first()
+        datagrams = (
+            datagrams.lazy()
+            .with_columns(asks=_client(), serves=_serves(servers))
+            .with_columns(
+                flips=pl.col("flips")
+                ^ pl.coalesce("serves", pl.col("asks") != asks.over("group", "ends"))
+            )
             .select(seen.columns)
             .collect()
         )
-    if datagrams.height and servers.height:
-        # They have no SYN: who speaks first asks, unless it is known to serve.
-        turn = _serves(servers).fill_null(value=False)
-        datagrams = datagrams.with_columns(flips=pl.col("flips") ^ turn)
     return pl.concat([sure, unsure, datagrams])
+
+
+def _midstream(
+    unsure: pl.DataFrame, sure: pl.DataFrame, known: pl.DataFrame
+) -> pl.DataFrame:
+    """Turn sightings of TCP whose beginning was not seen.
+
+    In each group, the surest of them tells for the others by its sequence numbers: a
+    tuple that was seen from its beginning, a known server, an ephemeral port on one
+    side only, and last the lower port.
+    """
+    client, server = _client(), _server()
+    told = sure.select("group", "ends", told="client").unique(["group", "ends"])
+    # A beginning without flags shows its first packet all the same.
+    is_from_start = pl.col("originator_seq_start").is_not_null() & pl.all_horizontal(
+        pl.col("originator_tcp_flags", "responder_tcp_flags").is_null()
+    )
+    is_ephemeral = (client % 65536 >= _EPHEMERAL, server % 65536 >= _EPHEMERAL)
+    reasons = (
+        pl.when(pl.col("told").is_not_null()).then(pl.col("told") != client),
+        pl.when(is_from_start).then(pl.lit(value=False)),
+        _serves(known),
+        pl.when(is_ephemeral[0] != is_ephemeral[1]).then(is_ephemeral[1]),
+        client % 65536 < server % 65536,
+    )
+    doubt = pl.coalesce(
+        *(
+            pl.when(reason.is_not_null()).then(number)
+            for number, reason in enumerate(reasons)
+        )
+    )
+    mine, other = pl.col("originator_seq_end"), pl.col("responder_seq_end")
+    surest = pl.col("clients").sort_by("doubt", "flow").first().over("group")
+
+    def distance(number: pl.Expr) -> pl.Expr:
+        ahead = (number.cast(pl.Int64) - surest.cast(pl.Int64)) % 2**32
+        return pl.min_horizontal(ahead, 2**32 - ahead)
+
+    return (
+        unsure.lazy()
+        .join(told.lazy(), on=["group", "ends"], how="left", maintain_order="left")
+        .with_columns(turn=pl.coalesce(*reasons), doubt=doubt)
+        .with_columns(clients=pl.when("turn").then(other).otherwise(mine))
+        .with_columns(
+            flips=pl.col("flips")
+            ^ (distance(other) < distance(mine)).fill_null(pl.col("turn"))
+        )
+        .select(unsure.columns)
+        .collect()
+    )
 
 
 def _client() -> pl.Expr:
@@ -150,12 +191,14 @@ def in_path_order(
         .select("leg", "_tuple", "_ttl", "_client_outer", "_server_outer")
     )
     first = pl.col("_passed").min()
+    at_tunnels = seen.filter(pl.col("is_tunneled") | pl.col("is_overlay"))
+    ends_of_tunnels = at_tunnels["host"].unique()
     # The order is found with few columns; all others are moved once.
     order = (
         passed.join(legs, on="_tuple", maintain_order="left")
         .with_columns(_inside=ttl.fill_null(pl.col("_ttl")))
         .with_columns(
-            _side=_side(nodes),
+            _side=_side(nodes, ends_of_tunnels),
             _host_passed=first.over(pl.struct("leg", "_inside", "host").hash()),
             # Several captures may have one place.
             _place_passed=first.over(
@@ -185,11 +228,12 @@ def in_path_order(
     return seen.with_columns(order["leg"])[order["_at"]]
 
 
-def _side(nodes: pl.DataFrame) -> pl.Expr:
+def _side(nodes: pl.DataFrame, ends_of_tunnels: pl.Series) -> pl.Expr:
     """Say at which side of its connection's tunnel a sighting's host is."""
     if nodes.is_empty():
         return pl.lit(_NO_SIDE)
-    is_node = pl.col("host").is_in(nodes["host"].unique().implode())
+    hosts = pl.concat([nodes["host"], ends_of_tunnels]).unique()
+    is_node = pl.col("host").is_in(hosts.implode())
     own = _pair(pl.col("outer"))
     pairs = nodes.select(own)["host"].implode()
 

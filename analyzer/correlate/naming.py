@@ -159,6 +159,7 @@ def _facts(
         "selecting",
         "is_tunneled",
         "is_overlay",
+        "is_pod_side",
         pl.col("client_role").fill_null("external"),
         is_initial=is_initial,
         role=pl.col("destination_role").fill_null("external"),
@@ -175,7 +176,12 @@ def _facts(
         & ~pl.col("is_tunneled")
         & (
             (pl.col("client_role") == "pod")
-            | (from_outside & ~pl.col("is_overlay") & are_hosts_known)
+            | (
+                from_outside
+                & ~pl.col("is_overlay")
+                & ~pl.col("is_pod_side")
+                & are_hosts_known
+            )
         )
     )
     nobody_rewrites_to_it = (

@@ -168,7 +168,8 @@ def by_side(seen: pl.DataFrame) -> pl.DataFrame:
     -------
     pl.DataFrame
         The same rows; ``client_ttl`` stands for ``originator_ttl`` and so on, and
-        ``is_answered`` (bool) tells whether the server took the connection. Where a
+        ``is_answered`` (bool) tells whether the server took the connection,
+        ``is_numbered`` whether the initial numbers of both sides were seen. Where a
         capture has copies of other interfaces that cannot be told apart, each
         direction's counters are its share without them.
     """
@@ -210,7 +211,11 @@ def by_side(seen: pl.DataFrame) -> pl.DataFrame:
         | (pl.col("server_payload_bytes") > 0)
     )
     return (
-        frame.with_columns(is_answered=is_answered.fill_null(value=False))
+        frame.with_columns(
+            is_answered=is_answered.fill_null(value=False),
+            is_numbered=pl.col("client_isn").is_not_null()
+            & pl.col("server_isn").is_not_null(),
+        )
         .drop(_ONLY_FOR_GROUPING)
         .collect()
     )

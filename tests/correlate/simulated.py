@@ -35,6 +35,7 @@ class Seen(NamedTuple):
     ttl: int = 64
     delay: int = 0
     outer: tuple[str, str] | None = None
+    reply_ttl: int = 64
 
 
 class Segment(NamedTuple):
@@ -109,7 +110,7 @@ def _octets(seen: Seen, segment: Segment) -> bytes:
     else:
         layer = layer.copy()
         layer.sport, layer.dport = src[1], dst[1]
-    ttl = seen.ttl if segment.from_client else 64
+    ttl = seen.ttl if segment.from_client else seen.reply_ttl
     packet = IP(src=src[0], dst=dst[0], ttl=ttl) / layer
     if seen.outer is not None:
         outer = seen.outer if segment.from_client else seen.outer[::-1]
@@ -129,10 +130,15 @@ class Wire:
     def __init__(self, folder: Path, clocks: dict[str, int] | None = None) -> None:
         self._folder = folder
         self._clocks = clocks or {}
-        self._frames: dict[str, list[Frame]] = {}
+        self._frames: dict[str, list[tuple[Frame, int]]] = {}
 
     def carry(
-        self, path: Iterable[Seen], exchange: list[Segment], *, at: float = 0
+        self,
+        path: Iterable[Seen],
+        exchange: list[Segment],
+        *,
+        at: float = 0,
+        owner: int = 0,
     ) -> None:
         """Let every place of a path see an exchange that begins `at` seconds."""
         for seen in path:
@@ -142,16 +148,28 @@ class Wire:
                 time = START + round(at * SECOND) + (segment.at + delay) * 1000 + shift
                 octets = _octets(seen, segment)
                 frame = Frame(octets, time, len(octets))
-                self._frames.setdefault(seen.file, []).append(frame)
+                self._frames.setdefault(seen.file, []).append((frame, owner))
+
+    def cut(self, length: int) -> None:
+        """Keep the first octets of every frame, as ``tcpdump -s`` does."""
+        for name, frames in self._frames.items():
+            self._frames[name] = [(frame.cut(length), owner) for frame, owner in frames]
 
     def files(self) -> list[Path]:
         """Write what was seen; give the files."""
         paths = []
-        for name, frames in sorted(self._frames.items()):
+        for name in sorted(self._frames):
             path = self._folder / name
-            path.write_bytes(pcap(sorted(frames, key=lambda frame: frame.time)))
+            path.write_bytes(pcap(frame for frame, _ in self._in_order(name)))
             paths.append(path)
         return paths
+
+    def owner(self, file: str, number: int) -> int:
+        """Say whose a frame is, by its number from 1."""
+        return self._in_order(file)[number - 1][1]
+
+    def _in_order(self, file: str) -> list[tuple[Frame, int]]:
+        return sorted(self._frames[file], key=lambda each: each[0].time)
 
     def tables(self, cluster: analyzer.Cluster | None = None, **how: Any) -> Any:
         """Build the tables of all captures."""

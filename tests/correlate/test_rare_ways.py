@@ -1,0 +1,118 @@
+"""Ways that are rare, and what must not be claimed of them."""
+
+import itertools
+
+from tests.correlate import ways
+from tests.correlate.simulated import SECOND, Wire, tcp, udp
+from tests.frames import rows
+
+WEB = ways.Service("web", "web", "10.152.183.1", 80, 8080, node_port=30080)
+OUTSIDER = ways.outsider(0)
+A, B, C = ways.NODES
+
+
+def numbers(n):
+    return 1_000_003 * (n + 1) + 500_000_000, 7_000_003 * (n + 1) + 90_000_000
+
+
+def test_datagrams_eliminate_nobody_though_clocks_disagree(tmp_path):
+    web = [ways.pod("web", 0, A), ways.pod("web", 1, B)]
+    cluster = ways.state(tmp_path, web, [WEB])
+    wire = Wire(tmp_path, {B: -SECOND})
+    walk = ways.Ways().to_service(OUTSIDER, 41000, WEB, "NodePort", A, web[1])
+    seen = [each for each in walk.seen if ".eth0." in each.file]
+    wire.carry(seen, udp(b"a question", b"an answer"))
+    (row,) = wire.connections(cluster)
+    assert row["backend_ip"] in (None, web[1].address)
+
+
+def test_a_host_that_packets_pass_twice_has_a_clock(tmp_path):
+    client, web = ways.pod("client", 5, C), ways.pod("web", 6, C)
+    wire = Wire(tmp_path)
+    made = ways.Ways()
+    walk = made.direct(ways.pod("web", 7, A), 43000, web, 8080)
+    wire.carry(walk.seen, tcp(*numbers(9)))
+    walk = made.to_service(client, 41000, WEB, "NodePort", A, web)
+    seen = [each for each in walk.seen if each.file != "node-c.eth0.pcap"]
+    wire.carry(seen, tcp(*numbers(1)), at=1)
+    for row in rows(wire.tables().clocks):
+        assert abs(row["offset"]) <= row["bound"] or row["host"] == row["reference"]
+        assert abs(row["drift_ppm"]) < 1
+
+
+def test_datagrams_whose_request_one_point_missed_have_one_client(tmp_path):
+    wire = Wire(tmp_path)
+    client, server = ways.pod("client", 5, A), ways.pod("web", 6, B)
+    early, *late = ways.Ways().direct(client, 41000, server, 9000).seen
+    exchange = udp(b"a question", b"an answer")
+    wire.carry([early], exchange)
+    wire.carry(late, exchange[1:])
+    (row,) = wire.connections()
+    assert (row["client_ip"], row["client_port"]) == (client.address, 41000)
+    assert row["snat_ip"] is None
+    assert row["backend_ip"] in (None, server.address)
+
+
+def test_a_low_port_of_masquerading_serves_nobody(tmp_path):
+    wire = Wire(tmp_path)
+    made = ways.Ways(itertools.count(2000))  # --random-fully takes ports from 1024
+    walk = made.to_service(OUTSIDER, 41000, WEB, "NodePort", A, ways.pod("web", 6, B))
+    wire.carry(walk.seen, tcp(*numbers(1), first=3))
+    (row,) = wire.connections()
+    assert (row["backend_ip"], row["snat_ip"]) == ("10.1.2.16", "10.1.1.0")
+
+
+def test_the_path_is_right_where_one_node_alone_has_a_name(tmp_path):
+    wire = Wire(tmp_path)
+    made = ways.Ways()
+    walk = made.to_service(OUTSIDER, 41000, WEB, "NodePort", A, ways.pod("web", 6, C))
+    wire.carry(walk.seen, tcp(*numbers(1)))
+    other = made.direct(ways.pod("x", 1, C), 41000, ways.pod("web", 7, B), 8080)
+    at_c = [each for each in other.seen if each.file.startswith(C)]
+    wire.carry(at_c, tcp(*numbers(2)), at=1)
+    found = wire.connections()
+    row = next(row for row in found if row["client_ip"] == OUTSIDER.address)
+    assert row["points"] == [
+        "node-a/eth0",
+        "node-a/vxlan.calico",
+        "node-a/eth0",
+        "node-c/eth0",
+        "node-c/vxlan.calico",
+        "node-c/caliweb-6",
+    ]
+
+
+def test_a_node_s_call_of_its_own_port_is_not_taken_for_a_direct_one(tmp_path):
+    wire = Wire(tmp_path)
+    made = ways.Ways()
+    web = ways.pod("web", 6, C), ways.pod("web", 7, B)
+    own = made.to_service(ways.node(C), 41000, WEB, "NodePort", C, web[0])
+    wire.carry(own.seen, tcp(*numbers(1)))
+    other = made.to_service(ways.node(A), 42000, WEB, "ClusterIP", A, web[1])
+    wire.carry(other.seen, tcp(*numbers(2)), at=1)
+    row = next(row for row in wire.connections() if row["client_ip"] == "192.0.2.3")
+    assert row["destination_ip"] is None
+
+
+def test_a_short_snapshot_eliminates_nobody_whose_leg_it_shows(tmp_path):
+    web = [ways.pod("web", 0, A), ways.pod("web", 1, B)]
+    cluster = ways.state(tmp_path, web, [WEB])
+    wire = Wire(tmp_path)
+    walk = ways.Ways().to_service(OUTSIDER, 41000, WEB, "NodePort", A, web[1])
+    seen = [each for each in walk.seen if each.file == "node-a.eth0.pcap"]
+    wire.carry(seen, udp(b"a question of some length", b"an answer"))
+    wire.cut(96)
+    found = wire.connections(cluster)
+    row = next(row for row in found if row["client_ip"] == OUTSIDER.address)
+    assert row["backend_ip"] in (None, web[1].address)
+
+
+def test_a_pod_s_midstream_call_of_a_node_has_the_node_as_backend(tmp_path):
+    client = ways.pod("client", 5, A)
+    cluster = ways.state(tmp_path, [client], [WEB])
+    wire = Wire(tmp_path)
+    walk = ways.Ways(itertools.count(1500)).direct(client, 41000, ways.node(B), 10250)
+    wire.carry(walk.seen, tcp(*numbers(1), first=3))
+    (row,) = wire.connections(cluster)
+    assert row["backend_ip"] in (None, "192.0.2.2")
+    assert row["snat_ip"] == "192.0.2.1"
