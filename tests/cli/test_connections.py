@@ -21,7 +21,9 @@ def show(analyze, tmp_path):
 
 
 def test_connections_come_before_flows(show):
-    printed = show("--cluster", str(FOLDER / "cluster"), columns=120).stdout
+    printed = show(
+        "--cluster", str(FOLDER / "cluster"), "--top", "44", columns=120
+    ).stdout
     assert printed.index("44 connections") < printed.index("81 flows")
     assert "lb-nginx-ds" in printed
     assert "eliminated" in printed
