@@ -79,8 +79,7 @@ def show(paths: tuple[Path, ...], file: Path | None, output: Output) -> None:
       analyze cluster show captures/reference/services-round-3.txt
       analyze cluster show captures/cluster/nodeport/cluster
       analyze cluster show --json captures/reference
-      analyze cluster show -o cluster.json \\
-        captures/cluster/nodeport/k8s-master.ens18.pcap.gz
+      analyze cluster show captures/tunnels/vxlan_nodeport.pcap
     """
     from analyzer.cli.inferred import are_captures, show_inferred
 
