@@ -21,6 +21,7 @@ _SECOND = 1_000_000_000
 _TIME_SLACK = 5 * _SECOND
 
 _NUMBERED = ("client_isn", "server_isn")
+_PAYLOADS = ("originator_payload_bytes", "responder_payload_bytes")
 #: What sightings of TCP are grouped with; everything else stays where it is.
 _COLUMNS = (
     "flow",
@@ -36,6 +37,9 @@ _COLUMNS = (
     "originator_seq_end",
     "responder_seq_start",
     "responder_seq_end",
+    "originator_ttl",
+    "is_tunneled",
+    *_PAYLOADS,
 )
 
 
@@ -113,8 +117,8 @@ def by_both_numbers(seen: pl.DataFrame) -> pl.DataFrame:
     Some hosts and most hand-made captures count from the same number in every
     connection. A group that would show one tuple twice in one place, or more tuples
     than two NATs make, is therefore not believed, nor one whose numbers are small
-    unless the SYN's timestamp agrees: only sightings of one tuple stay together then,
-    as long as they overlap in time.
+    unless the SYN's timestamp agrees, or TTL, time and content do: only sightings of
+    one tuple stay together then, as long as they overlap in time.
     """
     key = pl.col("client_isn").cast(pl.UInt64) * 2**32 + pl.col("server_isn")
     keyed = seen.drop_nulls(_NUMBERED).with_columns(_key=key)
@@ -145,12 +149,23 @@ def _doubtful(several: pl.DataFrame) -> pl.DataFrame:
             .filter(pl.struct("_key", "ends").hash().is_first_distinct())
             .filter(pl.len().over("_key") > _MOST_TUPLES)
             .select("_key"),
-            small.group_by("_key")
+            small.group_by("_key", "ends")
             .agg(
-                is_one_tuple=pl.col("ends").n_unique() == 1,
-                is_one_syn=tsval.drop_nulls().n_unique() == 1,
+                pl.col("originator_ttl", "is_tunneled", "start", *_PAYLOADS).max(),
+                tsval.unique().drop_nulls().alias("tsvals"),
             )
-            .filter(~pl.col("is_one_tuple") & ~pl.col("is_one_syn"))
+            .group_by("_key")
+            .agg(
+                is_one_tuple=pl.len() == 1,
+                is_one_syn=pl.col("tsvals").explode().drop_nulls().n_unique() == 1,
+                # Each tuple elsewhere on one way, by TTL or tunnel, with the same content.
+                is_one_path=(
+                    pl.struct("originator_ttl", "is_tunneled").n_unique() == pl.len()
+                )
+                & (pl.col("start").max() - pl.col("start").min() < _SECOND)
+                & pl.all_horizontal(pl.col(_PAYLOADS).n_unique() == 1),
+            )
+            .filter(~pl.any_horizontal("is_one_tuple", "is_one_syn", "is_one_path"))
             .select("_key"),
         ]
     ).collect()
