@@ -158,7 +158,7 @@ def _doubtful(several: pl.DataFrame) -> pl.DataFrame:
             .agg(
                 is_one_tuple=pl.len() == 1,
                 is_one_syn=pl.col("tsvals").explode().drop_nulls().n_unique() == 1,
-                # Each tuple elsewhere on one way, by TTL or tunnel, with the same content.
+                # Each tuple elsewhere on one way (TTL, tunnel), with the same content.
                 is_one_path=(
                     pl.struct("originator_ttl", "is_tunneled").n_unique() == pl.len()
                 )
