@@ -76,17 +76,22 @@ def check_readable(path: str | Path) -> None:
 def is_capture(path: str | Path) -> bool:
     """Tell by its first octets, decompressed if need be, whether a file is a capture.
 
-    What cannot be read is none: whoever reads it says why.
+    Raises
+    ------
+    OSError
+        If it cannot be read.
     """
-    first = memoryview(bytearray(LONGEST_MAGIC))
-    try:
-        with Path(path).open("rb") as file:
-            octets = file.read(LONGEST_MAGIC)
-            if compression := compression_of(octets):
-                source = decompressed(PeekedSource(octets, file), compression)
+    with Path(path).open("rb") as file:
+        octets = file.read(LONGEST_MAGIC)
+        if compression := compression_of(octets):
+            first = memoryview(bytearray(LONGEST_MAGIC))
+            source = decompressed(PeekedSource(octets, file), compression)
+            try:
                 octets = bytes(first[: source.readinto(first) or 0])
-    except (OSError, CaptureError):
-        return False
+            except DamagedStreamError:
+                return False
+            finally:
+                source.close()
     return octets.startswith(_MAGICS)
 
 

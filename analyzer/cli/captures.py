@@ -14,12 +14,6 @@ if TYPE_CHECKING:
 
 STDIN = Path("-")
 
-#: pcap in microseconds and nanoseconds, in both byte orders; pcapng's section header.
-_MAGICS = {
-    bytes.fromhex(magic)
-    for magic in ("a1b2c3d4", "d4c3b2a1", "a1b23c4d", "4d3cb2a1", "0a0d0d0a")
-}
-
 
 def find_captures(arguments: Iterable[str]) -> tuple[Path, ...]:
     """Find the captures that were named, each once, in the order of the arguments.
@@ -73,8 +67,10 @@ def _like(path: Path) -> str:
 
 
 def _captures_in(directory: Path) -> Sequence[Path]:
+    from analyzer.capture import is_capture
+
     files = sorted(path for path in directory.iterdir() if path.is_file())
-    captures = [path for path in files if _is_capture(path)]
+    captures = [path for path in files if is_capture(path)]
     if not captures:
         raise CaptureError(
             f"{directory}: no captures in this directory"
@@ -82,32 +78,6 @@ def _captures_in(directory: Path) -> Sequence[Path]:
             hint="directories inside it are not searched; name them",
         )
     return captures
-
-
-def _is_capture(path: Path) -> bool:
-    """Tell a capture, compressed or not, by its first octets."""
-    from analyzer.capture.compressed import (
-        LONGEST_MAGIC,
-        DamagedStreamError,
-        PeekedSource,
-        compression_of,
-        decompressed,
-    )
-
-    with path.open("rb") as file:
-        first = file.read(LONGEST_MAGIC)
-        compression = compression_of(first)
-        if compression is None:
-            return first[:4] in _MAGICS
-        source = decompressed(PeekedSource(first, file), compression)
-        magic = bytearray(4)
-        try:
-            source.readinto(memoryview(magic))
-        except DamagedStreamError:
-            return False
-        finally:
-            source.close()
-        return bytes(magic) in _MAGICS
 
 
 def tables_directory(captures: Sequence[Path]) -> Path:

@@ -10,7 +10,7 @@ import click
 from analyzer.capture import is_capture
 from analyzer.cli import format as say
 from analyzer.cli.table import Column, number
-from analyzer.errors import AnalyzerError, ClusterError
+from analyzer.errors import AnalyzerError, CaptureError, ClusterError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def are_captures(paths: tuple[Path, ...]) -> bool:
     ClusterError
         If some are and others are not.
     """
-    of_captures = [is_capture(path) for path in paths]
+    of_captures = [_is_capture(path) for path in paths]
     if any(of_captures) and not all(of_captures):
         other = paths[of_captures.index(False)]
         raise ClusterError(
@@ -35,6 +35,14 @@ def are_captures(paths: tuple[Path, ...]) -> bool:
             hint="show captures or cluster state, not both at once",
         )
     return all(of_captures)
+
+
+def _is_capture(path: Path) -> bool:
+    """Take what cannot be read for none: whoever reads it says why."""
+    try:
+        return is_capture(path)
+    except (OSError, CaptureError):
+        return False
 
 
 def show_inferred(paths: tuple[Path, ...], file: Path | None, output: Output) -> None:

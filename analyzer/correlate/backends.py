@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from analyzer.correlate.naming import EVIDENCE, ip_and_port
+from analyzer.correlate.services import SERVICE
+from analyzer.correlate.sightings import ON_ITS_WAY
 
 if TYPE_CHECKING:
     from analyzer.correlate.services import Services
 
-_PORT = ("service_namespace", "service_name", "service_port_name")
-#: The first packet of a capture may have been seen elsewhere before (ns).
-_ON_ITS_WAY = 100_000_000
 #: Candidates that are listed; more of them tell nothing.
 _MOST_CANDIDATES = 32
 
@@ -104,7 +103,7 @@ def with_backends(
     endpoints = (
         known.endpoints.lazy()
         .filter(pl.col("is_ready") & pl.col("backend_port").is_not_null())
-        .unique([*_PORT, "protocol", "backend_ip", "backend_port"])
+        .unique([*SERVICE, "protocol", "backend_ip", "backend_port"])
         .with_columns(is_v6=_is_v6("backend_ip"))
         .sort("backend_ip", "backend_port")
     )
@@ -120,17 +119,17 @@ def with_backends(
     ).select(
         "group",
         pl.col("protocol").cast(pl.String),
-        *_PORT,
+        *SERVICE,
         "entry_node",
         is_v6=_is_v6("destination_ip"),
         is_local=(
             pl.col("is_numbered")
-            & (pl.col("since") <= pl.col("start") + _ON_ITS_WAY)
+            & (pl.col("since") <= pl.col("start") + ON_ITS_WAY)
             & (pl.col("start") <= pl.col("until"))
         ).fill_null(value=False),
     )
     matches = (
-        local.join(endpoints, on=[*_PORT, "protocol", "is_v6"], nulls_equal=True)
+        local.join(endpoints, on=[*SERVICE, "protocol", "is_v6"], nulls_equal=True)
         .filter(~pl.col("is_local") | (pl.col("backend_node") == pl.col("entry_node")))
         .sort("group", "backend_ip", "backend_port")
     )

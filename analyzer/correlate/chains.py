@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pyarrow as pa
 
+from analyzer.correlate.legs import PLACE
+
 _AT_FIRST = (
     "protocol",
     "client",
@@ -120,8 +122,7 @@ def _lists(values: pl.Series, starts: pl.Series) -> pl.Series:
 
 def _points(ordered: pl.DataFrame, begins: pl.Series, starts: pl.Series) -> pl.Series:
     """List the points of each group, a place of several captures once."""
-    place = pl.struct("leg", "point", "is_tunneled", "client_outer").hash()
-    is_new = ordered.select((place != place.shift()).fill_null(value=True)).to_series()
+    is_new = ordered.select((PLACE != PLACE.shift()).fill_null(value=True)).to_series()
     is_new |= begins
     at = is_new.cum_sum().cast(pl.UInt32)[starts] - 1
     return _lists(ordered["point"].filter(is_new), at)

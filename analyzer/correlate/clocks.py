@@ -72,6 +72,18 @@ def clock_table(times: dict[int, Clock]) -> pl.DataFrame:
     )
 
 
+def are_one(times: dict[int, Clock]) -> bool:
+    """Tell whether all clocks show the same time."""
+    return not any(clock.offset or clock.drift for clock in times.values())
+
+
+def corrected(time: pl.Expr) -> pl.Expr:
+    """Set a time (i64, ns) back to the reference's, by columns of the host's clock."""
+    since = (time - pl.col("at").cast(pl.Int64)).cast(pl.Float64)
+    shift = pl.col("offset") + pl.col("drift") * since
+    return time - shift.round().cast(pl.Int64)
+
+
 def clocks_table(times: dict[int, Clock], flows: pl.LazyFrame) -> pl.DataFrame:
     """Give the clocks table, see :data:`analyzer.tables.schema.CLOCKS`."""
     names = (

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from analyzer.correlate import midstream, tcp
-from analyzer.correlate.clocks import Clock, clock_table, clocks
+from analyzer.correlate.clocks import Clock, are_one, clock_table, clocks, corrected
 from analyzer.correlate.datagrams import PAUSE, exchanges
 from analyzer.correlate.sightings import by_side, samples
 
@@ -106,24 +106,18 @@ def _with_less_evidence(
     if rest.height:
         take(midstream.by_same_tuple(rest, known("ends")))
     if rest.height:
-        take(tcp.in_runs(rest.lazy(), "ends", gap=midstream.TIME_SLACK).collect())
+        take(tcp.in_runs(rest.lazy(), "ends", gap=tcp.TIME_SLACK).collect())
     return groups
 
 
 def on_one_clock(seen: pl.DataFrame, times: dict[int, Clock]) -> pl.DataFrame:
     """Set ``start`` and ``end`` back to what the reference's clock showed."""
-    if all(clock.offset == 0 and clock.drift == 0 for clock in times.values()):
+    if are_one(times):
         return seen
-
-    def corrected(name: str) -> pl.Expr:
-        since = (pl.col(name) - pl.col("at").cast(pl.Int64)).cast(pl.Float64)
-        shift = pl.col("offset") + pl.col("drift") * since
-        return (pl.col(name) - shift.round().cast(pl.Int64)).alias(name)
-
     return (
         seen.lazy()
         .join(clock_table(times).lazy(), on="host", how="left", maintain_order="left")
-        .with_columns(corrected("start"), corrected("end"))
+        .with_columns(corrected(pl.col("start")), corrected(pl.col("end")))
         .drop(Clock._fields)
         .collect()
     )

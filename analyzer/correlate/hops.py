@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analyzer.correlate.clocks import RESOLUTION, clock_table
+from analyzer.correlate.clocks import RESOLUTION, are_one, clock_table, corrected
+from analyzer.correlate.legs import PLACE
+from analyzer.correlate.sightings import ON_ITS_WAY
 
 if TYPE_CHECKING:
     from analyzer.correlate.clocks import Clock
 
 #: Packet ids that a flow keeps of each direction.
 _SAMPLES = 4
-#: How long a packet may take from one point to another (ns).
-_ON_ITS_WAY = 100_000_000
 _IDS = tuple(
     f"{side}_id_{number}" for side in ("client", "server") for number in range(_SAMPLES)
 )
@@ -136,7 +136,6 @@ def _interleaved(there: pl.DataFrame, back: pl.DataFrame) -> pl.DataFrame:
 def _places(ordered: pl.DataFrame) -> pl.DataFrame:
     """Keep one sighting of each place on a connection's path."""
     packets = pl.col("client_packets") + pl.col("server_packets")
-    place = pl.struct("leg", "point", "is_tunneled", "client_outer").hash()
     columns = [
         "flow",
         "client_seq_start",
@@ -158,9 +157,9 @@ def _places(ordered: pl.DataFrame) -> pl.DataFrame:
             *columns,
             connection_id=pl.col("group").rle_id().cast(pl.UInt64),
             # The first packets of a capture may have been seen elsewhere before.
-            _since=pl.col("start").min().over("point") - _ON_ITS_WAY,
-            _until=pl.col("end").max().over("point") + _ON_ITS_WAY,
-            _place=place,
+            _since=pl.col("start").min().over("point") - ON_ITS_WAY,
+            _until=pl.col("end").max().over("point") + ON_ITS_WAY,
+            _place=PLACE,
             _packets=packets,
         )
         .filter(pl.col("_packets") == pl.col("_packets").max().over("_place"))
@@ -196,15 +195,7 @@ def _with_samples(
         .lazy()
         .join(clock_table(times).lazy(), on="host", how="left", maintain_order="left")
     )
-    is_shifted = any(clock.offset or clock.drift for clock in times.values())
-
-    def right(time: pl.Expr) -> pl.Expr:
-        if not is_shifted:
-            return time
-        since = (time - pl.col("at").cast(pl.Int64)).cast(pl.Float64)
-        shift = pl.col("offset") + pl.col("drift") * since
-        return time - shift.round().cast(pl.Int64)
-
+    is_shifted = not are_one(times)
     columns = {}
     for side, same, other in (
         ("client", "originator", "responder"),
@@ -218,7 +209,7 @@ def _with_samples(
                     .otherwise(f"{same}_{what}_{number}")
                 )
                 columns[f"{side}_{what}_{number}"] = (
-                    right(value) if what == "time" else value
+                    corrected(value) if is_shifted and what == "time" else value
                 )
     return sampled.select(
         "connection_id",

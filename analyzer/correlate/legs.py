@@ -11,6 +11,8 @@ _CLIENT_ITSELF, _CLIENT_SIDE, _NO_SIDE, _SERVER_SIDE, _SERVER_ITSELF = range(5)
 
 #: Where Linux begins to take client's ports from (ip_local_port_range).
 _EPHEMERAL = 32768
+#: Equal for sightings of one place on a connection's path, by whatever capture.
+PLACE = pl.struct("leg", "point", "is_tunneled", "client_outer").hash()
 #: What the order of a path is found with.
 _KEYS = (
     "flow",

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from analyzer.correlate.tcp import in_runs, only_one, overlaps
+from analyzer.correlate.tcp import (
+    SEQUENCE_SLACK,
+    TIME_SLACK,
+    in_runs,
+    only_one,
+    overlaps,
+)
 
-#: Octets by which two views of one direction may differ where they begin or end.
-_SEQUENCE_SLACK = 1 << 20
-_SECOND = 1_000_000_000
-TIME_SLACK = 5 * _SECOND
 _AGREEING_PACKETS = 3
 #: Sightings that a sampled packet may have before it tells nothing.
 _MOST_COPIES = 256
@@ -53,8 +55,8 @@ def by_same_tuple(rest: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        One row per sighting with exactly one such group: ``flow``, ``group``. Of
-        several that fit, the one whose beginning is nearest.
+        One row per sighting with such a group: ``flow``, ``group``. Of several that
+        fit, the one whose beginning is nearest.
 
     Notes
     -----
@@ -99,8 +101,8 @@ def _near(side: str, other: str) -> pl.Expr:
     other_end = pl.col(f"{other}_seq_end_known").cast(pl.Int64)
     length, other_length = (end - start) % 2**32, (other_end - other_start) % 2**32
     return (
-        ((start - other_start) % 2**32 <= other_length + _SEQUENCE_SLACK)
-        | ((other_start - start) % 2**32 <= length + _SEQUENCE_SLACK)
+        ((start - other_start) % 2**32 <= other_length + SEQUENCE_SLACK)
+        | ((other_start - start) % 2**32 <= length + SEQUENCE_SLACK)
     ).fill_null(value=True)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from analyzer.cluster.inferred import INITIAL_TTLS
+from analyzer.correlate.services import SERVICE
 
 if TYPE_CHECKING:
     from analyzer.correlate.services import Services
@@ -21,7 +22,6 @@ KINDS = pl.Enum(["ClusterIP", "NodePort", "LoadBalancer", "Pod", "Node", "Extern
 EVIDENCE = pl.Enum(
     ["observed", "conntrack", "eliminated", "unique", "ambiguous", "none"]
 )
-_SERVICE = ("service_namespace", "service_name", "service_port_name")
 
 
 def with_destinations(
@@ -111,7 +111,7 @@ def with_destinations(
     if facts["is_unique"].any():
         named = named.with_columns(
             pl.when("is_unique").then(f"selecting_{name}").otherwise(name).alias(name)
-            for name in _SERVICE
+            for name in SERVICE
         )
     candidates = named.filter(pl.col("service_evidence") == "ambiguous").select(
         "group",
@@ -275,7 +275,7 @@ def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
     """
     if known.fronts.is_empty():
         return connections.with_columns(
-            *(pl.lit(None, pl.String).alias(name) for name in _SERVICE),
+            *(pl.lit(None, pl.String).alias(name) for name in SERVICE),
             fronts=pl.lit(0, pl.UInt32),
             front_kind=pl.lit(None, KINDS),
             front_services=pl.lit(None, pl.List(pl.String)),
@@ -295,18 +295,18 @@ def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
     fits = (
         known.endpoints.lazy()
         .filter(pl.col("end").is_not_null())
-        .select("end", *_SERVICE[:2], fits=pl.lit(value=True))
+        .select("end", *SERVICE[:2], fits=pl.lit(value=True))
         .unique()
     )
     found = (
         matches.join(
             fits,
-            left_on=["backend", *_SERVICE[:2]],
-            right_on=["end", *_SERVICE[:2]],
+            left_on=["backend", *SERVICE[:2]],
+            right_on=["end", *SERVICE[:2]],
             how="left",
         )
         .with_columns(
-            _several=pl.struct(_SERVICE[:2]).n_unique().over("group") > 1,
+            _several=pl.struct(SERVICE[:2]).n_unique().over("group") > 1,
             _fitting=pl.col("fits").any().over("group"),
         )
         .filter(~pl.col("_several") | ~pl.col("_fitting") | pl.col("fits"))
@@ -316,13 +316,13 @@ def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
             pl.col("service").n_unique().cast(pl.UInt32).alias("fronts"),
             pl.col("kind").first().alias("front_kind"),
             pl.col("kind").n_unique().alias("_kinds"),
-            pl.col(*_SERVICE).first(),
+            pl.col(*SERVICE).first(),
             pl.col("service").unique(maintain_order=True).alias("front_services"),
         )
         .with_columns(
             *(
                 pl.when(pl.col("fronts") == 1).then(name).alias(name)
-                for name in _SERVICE
+                for name in SERVICE
             ),
             front_kind=pl.when(pl.col("_kinds") == 1).then("front_kind").cast(KINDS),
         )
@@ -338,7 +338,7 @@ def _with_selecting(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
     """Add which services have the last tuple's server among their endpoints."""
     if known.endpoints.is_empty():
         return connections.with_columns(
-            *(pl.lit(None, pl.String).alias(f"selecting_{name}") for name in _SERVICE),
+            *(pl.lit(None, pl.String).alias(f"selecting_{name}") for name in SERVICE),
             selecting=pl.lit(0, pl.UInt32),
             selecting_services=pl.lit(None, pl.List(pl.String)),
         )
@@ -352,7 +352,7 @@ def _with_selecting(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
         .agg(
             pl.col("service").n_unique().cast(pl.UInt32).alias("selecting"),
             pl.col("service").unique(maintain_order=True).alias("selecting_services"),
-            *(pl.col(name).first().alias(f"selecting_{name}") for name in _SERVICE),
+            *(pl.col(name).first().alias(f"selecting_{name}") for name in SERVICE),
         )
     )
     return (

@@ -9,17 +9,18 @@ import polars as pl
 if TYPE_CHECKING:
     from analyzer.cluster import Cluster
 
-_SERVICE = ("service_namespace", "service_name", "service_port_name")
+#: What names a port of a service.
+SERVICE = ("service_namespace", "service_name", "service_port_name")
 
 
 class Services(NamedTuple):
     """What the cluster's services are, for addresses that were seen.
 
     ``fronts`` has one row per ``end`` (u64), ``protocol`` and service: ``kind`` and its
-    names. ``endpoints`` one row per ``end`` behind a service's port, with ``node`` and
-    ``pod``. ``totals`` one row per service and port: ``endpoints``, all that it has,
-    seen or not. ``are_known`` is whether any service is known, ``are_complete``
-    whether the endpoints of all of them are.
+    names. ``endpoints`` has one row per address behind a service's port: its ``end``
+    (null if no flow has the address), ``backend_ip``, ``backend_port``,
+    ``backend_node``, ``backend_pod`` and ``is_ready``. ``are_known`` is whether any
+    service is known, ``are_complete`` whether the endpoints of all of them are.
     """
 
     fronts: pl.DataFrame
@@ -52,15 +53,14 @@ def services(roles: pl.DataFrame, cluster: Cluster | None) -> Services:
     }
     return Services(
         fronts=_with_end(fronts, codes, "address", "port").select(
-            "end", "protocol", "kind", *_SERVICE
+            "end", "protocol", "kind", *SERVICE
         ),
         endpoints=_with_end(
             endpoints, codes, "backend_ip", "backend_port", how="left"
         ).select(
             "end",
             "protocol",
-            *_SERVICE,
-            "port",
+            *SERVICE,
             "backend_ip",
             "backend_port",
             "backend_node",

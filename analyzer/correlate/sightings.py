@@ -15,6 +15,10 @@ _ECHO_REPLIES = (0, 129)
 # connection of anybody's.
 _TUNNEL_PORTS = (4789, 8472, 6081)
 
+#: How long a packet may take from one point to another (ns): the first ones of a
+#: capture may have been seen elsewhere before.
+ON_ITS_WAY = 100_000_000
+
 #: Columns of both directions.
 _SIDED = (
     "isn",
@@ -37,7 +41,6 @@ _WHOLE = (
     "tcp_state",
     "handshake_rtt",
     "requests",
-    "icmp_errors",
     "fragments",
     "copies",
 )
@@ -90,7 +93,7 @@ def sightings(flows: pl.LazyFrame) -> pl.DataFrame:
         & pl.col("responder_port").is_in(_TUNNEL_PORTS)
         & pl.col("tunnel").is_null()
     )
-    place = ["capture", "point", "tunnel", "vni", *_ordered("originator", "responder")]
+    place = ["capture", "point", "tunnel", "vni", *_outer_ends()]
     return (
         flows.filter((is_transport & has_ports & ~is_tunnel) | is_echo)
         .with_columns(
@@ -133,9 +136,9 @@ def sightings(flows: pl.LazyFrame) -> pl.DataFrame:
     )
 
 
-def _ordered(*sides: str) -> list[pl.Expr]:
+def _outer_ends() -> list[pl.Expr]:
     """Put the two ends of a tunnel into an order that both directions share."""
-    both = [f"{side}_outer" for side in sides]
+    both = ["originator_outer", "responder_outer"]
     return [
         pl.min_horizontal(both).alias("outer_low"),
         pl.max_horizontal(both).alias("outer_high"),

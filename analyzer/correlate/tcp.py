@@ -15,10 +15,10 @@ _MOST_TUPLES = 4
 #: Random numbers are this small once in 65,536 times.
 _SMALL_NUMBER = 1 << 16
 #: Octets by which two views of one direction may differ where they begin or end.
-_SEQUENCE_SLACK = 1 << 20
+SEQUENCE_SLACK = 1 << 20
 _SECOND = 1_000_000_000
 #: How far apart sightings of one connection may lie, after clocks were corrected.
-_TIME_SLACK = 5 * _SECOND
+TIME_SLACK = 5 * _SECOND
 
 _NUMBERED = ("client_isn", "server_isn")
 _PAYLOADS = ("originator_payload_bytes", "responder_payload_bytes")
@@ -88,7 +88,7 @@ def heads(seen: pl.DataFrame) -> pl.DataFrame:
     continues = (
         pl.col("originator_seq_start").cast(pl.Int64)
         - pl.col("originator_seq_end").shift().cast(pl.Int64)
-    ).abs() < _SEQUENCE_SLACK
+    ).abs() < SEQUENCE_SLACK
     begins = (
         pl.when("is_cut")
         .then(~continues.fill_null(value=True))
@@ -131,7 +131,7 @@ def by_both_numbers(seen: pl.DataFrame) -> pl.DataFrame:
         return groups.collect()
     doubted = keyed.lazy().join(doubtful.lazy(), on="_key", how="semi")
     return pl.concat(
-        [groups, in_runs(doubted, "_key", "ends", gap=_TIME_SLACK)]
+        [groups, in_runs(doubted, "_key", "ends", gap=TIME_SLACK)]
     ).collect()
 
 
@@ -219,7 +219,7 @@ def by_one_number(rest: pl.DataFrame, known: pl.DataFrame, number: str) -> pl.Da
     joined = (
         rest.lazy()
         .join(known.lazy(), on=number, suffix="_known")
-        .filter(_same_syn("_known") & overlaps("_known", _TIME_SLACK))
+        .filter(_same_syn("_known") & overlaps("_known", TIME_SLACK))
     )
     attached = only_one(joined)
     alone = rest.join(attached, on="flow", how="anti")
@@ -235,7 +235,7 @@ def by_one_number(rest: pl.DataFrame, known: pl.DataFrame, number: str) -> pl.Da
             alone.lazy().with_columns(_tsval=only_tsval.fill_null(0)),
             number,
             "_tsval",
-            gap=_TIME_SLACK,
+            gap=TIME_SLACK,
         )
     ).collect()
     return pl.concat([attached, together])
