@@ -122,7 +122,7 @@ def _lists(values: pl.Series, starts: pl.Series) -> pl.Series:
 
 def _points(ordered: pl.DataFrame, begins: pl.Series, starts: pl.Series) -> pl.Series:
     """List the points of each group, a place of several captures once."""
-    is_new = ordered.select((PLACE != PLACE.shift()).fill_null(value=True)).to_series()
+    is_new = ordered.select((PLACE.shift() != PLACE).fill_null(value=True)).to_series()
     is_new |= begins
     at = is_new.cum_sum().cast(pl.UInt32)[starts] - 1
     return _lists(ordered["point"].filter(is_new), at)
