@@ -22,7 +22,7 @@ from analyzer.decode import (
 )
 from analyzer.errors import AnalyzerError, QueryError
 from analyzer.flows import FlowBuilder, FlowNames, scan_frames
-from analyzer.tables import Tables, lazy
+from analyzer.tables import Tables, read_arrow
 from analyzer.tables.batch import (
     index_array,
     plain_schema,
@@ -195,8 +195,10 @@ def build_tables(
             arrow_schema("flows"),
         ).replace_schema_metadata(metadata)
         tables: dict[str, pa.Table | Path] = {"flows": flows}
-        for name, table in _correlated(lazy(flows), cluster):
-            tables[name] = table.replace_schema_metadata(metadata)
+        for name, batches in _correlated(flows, cluster):
+            tables[name] = pa.Table.from_batches(
+                batches, arrow_schema(name)
+            ).replace_schema_metadata(metadata)
         if packets:
             tables["packets"] = pa.Table.from_batches(
                 [run.finish_packets(batch) for batch in packet_batches],
@@ -277,8 +279,8 @@ def write_tables(
         writer.write(
             "flows", map(condition.keep, run.flow_batches(reuse=True)), metadata
         )
-        for name, table in _correlated(lazy(writer.partial("flows")), cluster):
-            writer.write(name, table.to_batches(), metadata)
+        for name, batches in _correlated(read_arrow(writer.partial("flows")), cluster):
+            writer.write(name, batches, metadata)
         if scratch is not None:
             import pyarrow as pa
 
@@ -296,14 +298,23 @@ def write_tables(
 
 
 def _correlated(
-    flows: pl.LazyFrame, cluster: Cluster | None
-) -> Iterator[tuple[str, pa.Table]]:
-    """Make the tables of connections from that of flows."""
-    from analyzer.correlate import correlate
-    from analyzer.tables.convert import to_arrow
+    flows: pa.Table, cluster: Cluster | None
+) -> Iterator[tuple[str, Iterable[pa.RecordBatch]]]:
+    """Make the tables of connections from that of flows, a batch at a time."""
+    import polars as pl
 
-    for name, frame in correlate(flows, cluster)._asdict().items():
-        yield name, to_arrow(frame, name)
+    from analyzer.correlate import correlate_in_parts
+    from analyzer.tables.convert import Converter
+
+    # A text of its own for every flow, that correlation does not need.
+    frame = pl.from_arrow(flows.drop_columns(["community_id"]), rechunk=False)
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101  a table, no column
+    found = correlate_in_parts(frame, cluster)
+    of_connections = Converter("connections", found.texts)
+    yield "connections", map(of_connections.batch, found.connections)
+    for name in ("hops", "clocks"):
+        table: pl.DataFrame = getattr(found, name)
+        yield name, [Converter(name, table).batch(table)]
 
 
 def limit_threads(number: int) -> None:

@@ -2,32 +2,65 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from analyzer.correlate.addresses import address_roles, node_hosts, with_places
+from analyzer.correlate.addresses import (
+    address_roles,
+    node_hosts,
+    point_places,
+    with_places,
+)
 from analyzer.correlate.backends import watched
 from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import clocks_table
-from analyzer.correlate.connections import connections_table
-from analyzer.correlate.conntrack import with_conntrack
-from analyzer.correlate.grouping import group
+from analyzer.correlate.company import with_company
+from analyzer.correlate.connections import Names, by_code, connections_table
+from analyzer.correlate.conntrack import translations, with_conntrack
+from analyzer.correlate.grouping import group, on_one_clock
 from analyzer.correlate.hops import hops
-from analyzer.correlate.legs import in_path_order, oriented
+from analyzer.correlate.legs import in_path_order, oriented, oriented_alone, servers
+from analyzer.correlate.naming import rewritten
 from analyzer.correlate.services import services
-from analyzer.correlate.sightings import by_side, samples, sightings
+from analyzer.correlate.sightings import (
+    by_flows,
+    by_side,
+    host_names,
+    point_spans,
+    samples,
+    sightings,
+    sightings_alone,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analyzer.cluster import Cluster
 
-__all__ = ["Correlated", "correlate"]
+__all__ = ["Correlated", "correlate", "correlate_in_parts"]
+
+#: Flows that are looked at together, of those that belong with no others.
+_PART = 1 << 18
 
 
 class Correlated(NamedTuple):
     """The tables that correlation makes, see :mod:`analyzer.tables.schema`."""
 
     connections: pl.DataFrame
+    hops: pl.DataFrame
+    clocks: pl.DataFrame
+
+
+class InParts(NamedTuple):
+    """The same, with the connections in parts that are made when they are asked for.
+
+    ``texts`` has, for each column of names or addresses, what any part may have in it.
+    """
+
+    connections: Iterator[pl.DataFrame]
+    texts: dict[str, pl.Series]
     hops: pl.DataFrame
     clocks: pl.DataFrame
 
@@ -49,27 +82,86 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
         ``connections``: those that several flows show, then all others, both in the
         order of their first flows.
     """
+    found = correlate_in_parts(flows.collect(), cluster)
+    return Correlated(pl.concat(found.connections), found.hops, found.clocks)
+
+
+def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
+    """Do the same as :func:`correlate`, with a part of the connections at a time.
+
+    Parameters
+    ----------
+    flows : pl.DataFrame
+        The flows table; columns that lie in a mapped file are not copied.
+    cluster : Cluster or None
+    """
     numbered = flows.with_row_index("flow")
-    grouped = group(sightings(numbered), numbered)
-    roles = address_roles(numbered, grouped.sightings, cluster)
+    every = numbered.lazy()
+    company = with_company(every)
+    several = company.filter("has_company")["flow"]
+    shared = (
+        every
+        if several.len() == numbered.height
+        else numbered.filter(_mask(numbered, several)).lazy()
+    )
+    hosts = host_names(every)
+    spans = point_spans(every, hosts)
+    grouped = group(sightings(shared, hosts), shared, by_flows(spans))
+    joined = grouped.sightings
+    is_joined = joined["group"].is_duplicated()
+    alone = numbered.with_columns(
+        _is_one=_mask(
+            numbered,
+            company.filter(~pl.col("has_company"))["flow"],
+            joined.filter(~is_joined)["flow"],
+        )
+    )
+    roles = address_roles(every, cluster)
     known = services(roles, cluster)
-    servers = pl.concat(
-        [known.fronts.select("end"), known.endpoints.select("end").drop_nulls()]
-    )
-    seen = by_side(oriented(grouped.sightings, servers))
-    grouped = grouped._replace(sightings=pl.DataFrame())
-    seen = with_places(seen, roles, numbered)
-    is_several = seen["group"].is_duplicated()
+    places = point_places(roles, every)
+    serving = servers(known, every)
+    entries = translations(cluster, roles)
+    sampled = samples(shared)
+    joined = by_side(oriented(joined.filter(is_joined), serving))
     ordered = in_path_order(
-        seen.filter(is_several), samples(numbered), node_hosts(roles)
+        with_places(joined, places), sampled, node_hosts(roles, hosts)
     )
-    alone = seen.filter(~is_several).with_columns(leg=pl.lit(0, pl.UInt32))
-    found = pl.concat([chains(ordered), chains(alone)])
-    watched_nodes = watched(seen, numbered, roles)
-    del seen, alone  # as large as all that follows
-    connections = with_conntrack(found, roles, cluster)
-    return Correlated(
-        connections_table(connections, roles, known, watched_nodes),
-        hops(ordered, flows, grouped.clocks),
-        clocks_table(grouped.clocks, numbered),
+    del joined
+
+    def rest() -> Iterator[pl.DataFrame]:
+        for part in alone.iter_slices(_PART):
+            seen = sightings_alone(part.lazy().filter("_is_one"), hosts)
+            seen = oriented_alone(on_one_clock(seen, grouped.clocks), serving)
+            seen = with_places(by_side(seen), places).with_columns(group="flow")
+            yield with_conntrack(chains(seen), entries)
+
+    parts = [with_conntrack(chains(ordered), entries)]
+    if entries is not None:
+        # What conntrack alone tells of one of them has a say in the names of all.
+        parts += rest()
+    names = Names(
+        roles=roles,
+        by_code=by_code(roles),
+        known=known,
+        virtual=pl.concat([rewritten(part) for part in parts]).unique(),
+        watched=watched(every, on_one_clock(spans, grouped.clocks), roles),
     )
+
+    def named() -> Iterator[pl.DataFrame]:
+        count = 0
+        for part in parts if entries is not None else chain(parts, rest()):
+            yield connections_table(part, names, count)
+            count += part.height
+
+    return InParts(
+        named(),
+        names.texts(),
+        hops(ordered, sampled, grouped.clocks),
+        clocks_table(grouped.clocks, hosts),
+    )
+
+
+def _mask(frame: pl.DataFrame, *rows: pl.Series) -> pl.Series:
+    """Mark rows of a frame by their numbers."""
+    marks = pl.repeat(value=False, n=frame.height, eager=True)
+    return marks.scatter(pl.concat(rows), values=True)

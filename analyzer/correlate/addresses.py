@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from analyzer.cluster.inferred import roles_in_tunnels
+from analyzer.correlate.sightings import is_conversation
 
 if TYPE_CHECKING:
     from analyzer.cluster import Cluster
@@ -19,17 +20,13 @@ ROLES = pl.Enum(["pod", "node", "tunnel", "service", "external"])
 _COLUMNS = ("code", "address", "role", "name", "namespace", "node", "workload")
 
 
-def address_roles(
-    flows: pl.LazyFrame, seen: pl.DataFrame, cluster: Cluster | None
-) -> pl.DataFrame:
+def address_roles(flows: pl.LazyFrame, cluster: Cluster | None) -> pl.DataFrame:
     """Tell whose each address is.
 
     Parameters
     ----------
     flows : pl.LazyFrame
         The flows table with its row index as ``flow``.
-    seen : pl.DataFrame
-        Sightings.
     cluster : Cluster, optional
 
     Returns
@@ -47,9 +44,9 @@ def address_roles(
         else cluster.address_table().rename({"kind": "role"})
     )
     codes = _codes(flows, [named, *_told(cluster)])
-    inferred = roles_in_tunnels(
-        flows.join(seen.lazy().select("flow"), on="flow", how="semi")
-    ).select("code", role_inferred="role", node_inferred="node")
+    inferred = roles_in_tunnels(flows.filter(is_conversation())).select(
+        "code", role_inferred="role", node_inferred="node"
+    )
     return (
         codes.join(named, on="address", how="left", maintain_order="left")
         .join(inferred, on="code", how="left", maintain_order="left")
@@ -65,34 +62,48 @@ def address_roles(
     )
 
 
-def with_places(
-    seen: pl.DataFrame, roles: pl.DataFrame, flows: pl.LazyFrame
-) -> pl.DataFrame:
-    """Add what points are.
+def point_places(roles: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
+    """Tell what points are.
 
-    That is ``node`` (str, if it is one's), ``is_overlay`` and ``is_pod_side`` (bool).
+    Returns
+    -------
+    pl.DataFrame
+        One row per ``point``: ``node`` (categorical, null if it is no node's),
+        ``is_overlay``, ``is_pod_side`` (bool).
     """
     nodes = roles.filter(pl.col("role").is_in(["node", "tunnel"]))["node"].drop_nulls()
     point = pl.col("point").cast(pl.String)
     host = point.str.split("/").list.first()
-    places = (
+    return (
         flows.select(pl.col("point").unique())
         .with_columns(
-            node=pl.when(host.is_in(nodes.implode())).then(host),
+            node=pl.when(host.is_in(nodes.implode())).then(host.cast(pl.Categorical)),
             is_overlay=point.str.contains(_OVERLAY),
             is_pod_side=point.str.contains(_POD_SIDE),
         )
         .collect()
     )
+
+
+def with_places(seen: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Add what points are to what was seen there."""
     return seen.join(places, on="point", how="left", maintain_order="left")
 
 
-def node_hosts(roles: pl.DataFrame) -> pl.DataFrame:
-    """Give nodes as capture hosts: ``host``, ``outer`` (u32, codes of categoricals)."""
-    return roles.filter(
-        (pl.col("role") == "node") & pl.col("node").is_not_null()
-    ).select(
-        host=pl.col("node").cast(pl.Categorical).to_physical(), outer=pl.col("code")
+def node_hosts(roles: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
+    """Give nodes that captured: ``host`` (u32) and ``outer`` (u32, an address's code).
+
+    Parameters
+    ----------
+    roles : pl.DataFrame
+        See :func:`address_roles`.
+    names : pl.DataFrame
+        See :func:`analyzer.correlate.sightings.host_names`.
+    """
+    return (
+        roles.filter(pl.col("role") == "node")
+        .join(names.select("name", "host").unique(), left_on="node", right_on="name")
+        .select("host", outer="code")
     )
 
 

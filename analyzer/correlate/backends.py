@@ -22,16 +22,16 @@ _MOST_CANDIDATES = 32
 
 
 def watched(
-    seen: pl.DataFrame, flows: pl.LazyFrame, roles: pl.DataFrame
+    flows: pl.LazyFrame, spans: pl.DataFrame, roles: pl.DataFrame
 ) -> pl.DataFrame:
     """Find the nodes on whose NIC a capture would have shown what leaves them.
 
     Parameters
     ----------
-    seen : pl.DataFrame
-        Sightings with details.
     flows : pl.LazyFrame
-        The flows table with its row index as ``flow``.
+        The flows table.
+    spans : pl.DataFrame
+        One row per ``point``: ``start`` and ``end`` of what was seen there (i64, ns).
     roles : pl.DataFrame
         See :func:`analyzer.correlate.addresses.address_roles`.
 
@@ -47,33 +47,36 @@ def watched(
     filtered for a service's port would make every backend look local.
     """
     names = roles.lazy().filter(pl.col("role") == "node").select("code", "node")
-    tunneled = flows.filter(pl.col("outer_originator_ip").is_not_null())
+    sides = ("originator", "responder")
+    pairs = (
+        flows.filter(pl.col("outer_originator_ip").is_not_null())
+        .group_by("point", *(f"outer_{side}_ip" for side in sides))
+        .agg(flows=pl.len())
+        .with_row_index("pair")
+        .collect()
+        .lazy()
+    )
     ends = pl.concat(
         [
-            tunneled.select(
-                "point", "flow", code=pl.col(f"outer_{side}_ip").to_physical()
+            pairs.select(
+                "point", "pair", "flows", code=pl.col(f"outer_{side}_ip").to_physical()
             )
-            for side in ("originator", "responder")
+            for side in sides
         ]
     )
-    flows_at = pl.col("flow").n_unique()
     # A point with one peer only does not tell which of the two it is at, unless its
     # name does.
     is_named = pl.col("point").cast(pl.String).str.starts_with(pl.col("node") + "/")
     return (
         ends.join(names, on="code")
+        .unique(["pair", "node"])
         .group_by("point", "node")
-        .agg(flows_at.alias("ending"))
-        .join(tunneled.group_by("point").agg(flows_at), on="point")
-        .filter(pl.col("ending") == pl.col("flow"))
+        .agg(ending=pl.col("flows").sum())
+        .join(pairs.group_by("point").agg(pl.col("flows").sum()), on="point")
+        .filter(pl.col("ending") == pl.col("flows"))
         .filter((pl.len().over("point") == 1) | is_named)
         .select("point", "node")
-        .join(
-            seen.lazy()
-            .group_by("point")
-            .agg(since=pl.col("start").min(), until=pl.col("end").max()),
-            on="point",
-        )
+        .join(spans.lazy().select("point", since="start", until="end"), on="point")
         .group_by("node")
         .agg(pl.col("since").min(), pl.col("until").max())
         .drop_nulls()

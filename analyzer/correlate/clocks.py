@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from analyzer.correlate.sightings import host_name
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -84,22 +82,17 @@ def corrected(time: pl.Expr) -> pl.Expr:
     return time - shift.round().cast(pl.Int64)
 
 
-def clocks_table(times: dict[int, Clock], flows: pl.LazyFrame) -> pl.DataFrame:
+def clocks_table(times: dict[int, Clock], names: pl.DataFrame) -> pl.DataFrame:
     """Give the clocks table, see :data:`analyzer.tables.schema.CLOCKS`."""
-    names = (
-        flows.select(name=host_name(pl.col("point").unique()))
-        .unique()
-        .with_columns(host=pl.col("name").to_physical())
-        .collect()
-    )
+    names = names.select("name", "host").unique()
     ns = pl.Duration("ns")
     return (
         clock_table(times)
         .join(names, on="host")
         .join(names, left_on="reference", right_on="host", suffix="_reference")
         .select(
-            host=pl.col("name").cast(pl.String),
-            reference=pl.col("name_reference").cast(pl.String),
+            host="name",
+            reference="name_reference",
             offset=pl.col("offset").round().cast(pl.Int64).cast(ns),
             drift_ppm=pl.col("drift") * 1e6,
             bound=pl.col("bound").round().cast(pl.Int64).cast(ns),
@@ -113,12 +106,14 @@ def clocks_table(times: dict[int, Clock], flows: pl.LazyFrame) -> pl.DataFrame:
 
 
 def clocks(
-    seen: pl.DataFrame, groups: pl.DataFrame, samples: pl.LazyFrame
+    hosts: list[int], seen: pl.DataFrame, groups: pl.DataFrame, samples: pl.LazyFrame
 ) -> dict[int, Clock]:
     """Compare the clocks of all hosts that saw the same packets.
 
     Parameters
     ----------
+    hosts : list of int
+        Those that captured, who saw the most flows first.
     seen : pl.DataFrame
         Sightings: ``flow``, ``host``.
     groups : pl.DataFrame
@@ -134,9 +129,6 @@ def clocks(
         that saw packets in common, with the most flows. Hosts that share no
         packet with another are each their own reference.
     """
-    hosts = (seen.group_by("host").len().sort("len", "host", descending=[True, False]))[
-        "host"
-    ].to_list()
     if len(hosts) < 2:
         return {host: Clock(host) for host in hosts}
     edges = _edges(_differences(seen, groups, samples))

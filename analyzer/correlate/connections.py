@@ -2,24 +2,116 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from analyzer.cluster.inferred import INITIAL_TTLS
 from analyzer.correlate.backends import with_backends
-from analyzer.correlate.naming import with_destinations
+from analyzer.correlate.naming import EVIDENCE, KINDS, with_destinations
+from analyzer.correlate.services import SERVICE
+from analyzer.correlate.sightings import ON_ITS_WAY
+from analyzer.tables.schema import PROTOCOL_NAMES, TCP_STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analyzer.correlate.services import Services
 
 _TIME = pl.Datetime("ns", "UTC")
+_ADDRESSES = ("client_ip", "destination_ip", "snat_ip", "backend_ip")
+#: Names that are alike for connections of the same kind.
+_NAMES = (
+    *SERVICE,
+    "entry_node",
+    "backend_ip",
+    "backend_pod",
+    "backend_namespace",
+    "backend_workload",
+    "backend_node",
+    "client_node",
+)
+
+
+class Names(NamedTuple):
+    """What connections are named with.
+
+    ``roles`` is whose the addresses are (see
+    :func:`analyzer.correlate.addresses.address_roles`), ``by_code`` the same with one
+    row per code, ``virtual`` what connections were sent on from, and ``watched`` the
+    nodes whose NIC was captured (see :func:`analyzer.correlate.backends.watched`).
+    """
+
+    roles: pl.DataFrame
+    by_code: pl.DataFrame
+    known: Services
+    virtual: pl.Series
+    watched: pl.DataFrame
+
+    def texts(self) -> dict[str, pl.Series]:
+        """List for each column of addresses or names what may be in it."""
+        services, roles = self.known, self.roles
+
+        def all_of(*columns: pl.Series) -> pl.Series:
+            return pl.concat([each.cast(pl.String) for each in columns])
+
+        nodes = all_of(roles["node"], services.endpoints["backend_node"])
+        pods = all_of(roles["name"], services.endpoints["backend_pod"])
+        namespaces = all_of(
+            roles["namespace"],
+            services.fronts["service_namespace"],
+            services.endpoints["service_namespace"],
+        )
+        return {
+            **dict.fromkeys(_ADDRESSES, roles["address"]),
+            **dict.fromkeys(("entry_node", "backend_node", "client_node"), nodes),
+            **dict.fromkeys(("backend_pod", "client_pod"), pods),
+            **dict.fromkeys(
+                ("service_namespace", "backend_namespace", "client_namespace"),
+                namespaces,
+            ),
+            **{
+                name: all_of(services.fronts[name], services.endpoints[name])
+                for name in SERVICE[1:]
+            },
+            "backend_workload": roles["workload"],
+            "protocol": pl.Series(PROTOCOL_NAMES.values()),
+            "tcp_state": pl.Series(TCP_STATES),
+            "destination_kind": KINDS.categories,
+            "service_evidence": EVIDENCE.categories,
+            "backend_evidence": EVIDENCE.categories,
+        }
+
+
+def by_code(roles: pl.DataFrame) -> pl.DataFrame:
+    """Order whose addresses are by their codes, so that a code is a row's number.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``address``, ``name``, ``namespace`` (categoricals), ``whose`` (u64, equal for
+        the same role and node), ``who`` (u64, the same unless the address has a name).
+    """
+    last = roles.select(pl.col("code").max().fill_null(0)).item()
+    codes = pl.DataFrame({"code": pl.int_range(last + 1, dtype=pl.UInt32, eager=True)})
+    return codes.join(
+        roles.select(
+            "code",
+            pl.col("address", "name", "namespace").cast(pl.Categorical),
+            whose=pl.struct("role", "node").hash(),
+        ).with_columns(
+            who=pl.when(pl.col("name").is_null())
+            .then("whose")
+            .otherwise(pl.col("code").cast(pl.UInt64))
+        ),
+        on="code",
+        how="left",
+        maintain_order="left",
+    )
 
 
 def connections_table(
-    connections: pl.DataFrame,
-    roles: pl.DataFrame,
-    known: Services,
-    watched_nodes: pl.DataFrame,
+    connections: pl.DataFrame, names: Names, first: int
 ) -> pl.DataFrame:
     """Name everything, and give the columns their final form.
 
@@ -27,52 +119,79 @@ def connections_table(
     ----------
     connections : pl.DataFrame
         See :func:`analyzer.correlate.chains.chains`, after conntrack.
-    roles : pl.DataFrame
-        See :func:`analyzer.correlate.addresses.address_roles`.
-    known : Services
-    watched_nodes : pl.DataFrame
-        See :func:`analyzer.correlate.backends.watched`.
+    names : Names
+    first : int
+        Number of the first of them.
 
     Returns
     -------
     pl.DataFrame
         One row per connection, in their order: see
         :data:`analyzer.tables.schema.CONNECTIONS`.
+
+    Notes
+    -----
+    Names depend on where a connection went and from whose address, not on its port or
+    its packets: they are found once for all that are alike.
     """
-    named = with_destinations(connections, roles, known)
-    named = named.with_columns(entry_node=_entry_node(roles))
-    named = with_backends(named, known, watched_nodes)
-    named = _with_backend_names(named, roles, known)
-    is_known = pl.col("is_destination_known")
-    has_port = ~pl.col("protocol").cast(pl.String).is_in(["icmp", "icmp6"])
+    code = {
+        end: connections.select((pl.col(end) // 65536).cast(pl.UInt32)).to_series()
+        for end in ("client", "destination", "source", "backend")
+    }
+    alike = _alike(connections, names, code)
+    first_ones = alike.is_first_distinct()
+    kinds = connections.filter(first_ones)
+    kind = alike.to_frame("alike").join(
+        alike.filter(first_ones).to_frame("alike").with_row_index("kind"),
+        on="alike",
+        maintain_order="left",
+    )["kind"]
+    has_port = ~pl.col("protocol").is_in(["icmp", "icmp6"])
     # NAT may give an echo another identifier, which is no port.
     is_translated = (
         pl.when(has_port)
         .then(pl.col("client") != pl.col("source"))
-        .otherwise(pl.col("client_ip") != pl.col("source_ip"))
+        .otherwise(code["client"] != code["source"])
     )
 
     def port(end: str) -> pl.Expr:
         return pl.when(has_port).then((pl.col(end) % 65536).cast(pl.UInt16))
 
+    of_client = names.by_code.select(
+        client_ip="address", client_pod="name", client_namespace="namespace"
+    )
+    address = names.by_code["address"]
+    rows = pl.concat(
+        [
+            connections,
+            _gathered(_named(kinds, names), kind),
+            _gathered(of_client, code["client"]),
+        ],
+        how="horizontal",
+    )
+    is_known = pl.col("is_destination_known")
     is_pod = pl.col("client_role") == "pod"
-    return named.with_row_index("connection_id").select(
+    is_seen = pl.col("is_backend_known")
+    backend_ip = pl.when(is_seen).then(address[code["backend"]]).otherwise("backend_ip")
+    return rows.with_row_index("connection_id", first).select(
         pl.col("connection_id").cast(pl.UInt64),
-        "group",
         "protocol",
         "client_ip",
         client_port=port("client"),
-        destination_ip=pl.when(is_known).then("destination_ip"),
+        destination_ip=pl.when(is_known).then(address[code["destination"]]),
         destination_port=pl.when(is_known).then(port("destination")),
         destination_kind="destination_kind",
         service_namespace="service_namespace",
         service_name="service_name",
         service_port_name="service_port_name",
         entry_node="entry_node",
-        snat_ip=pl.when(is_translated).then("source_ip"),
+        snat_ip=pl.when(is_translated).then(address[code["source"]]),
         snat_port=pl.when(is_translated).then(port("source")),
-        backend_ip="backend_ip",
-        backend_port=pl.when(has_port).then("backend_port"),
+        backend_ip=backend_ip,
+        backend_port=pl.when(is_seen)
+        .then(port("backend"))
+        .when(has_port)
+        .then("backend_port"),
         backend_pod="backend_pod",
         backend_namespace="backend_namespace",
         backend_workload="backend_workload",
@@ -81,7 +200,7 @@ def connections_table(
         client_namespace=pl.when(is_pod).then("client_namespace"),
         client_node="client_node",
         # A node that calls itself needs no hairpin.
-        is_hairpin=(pl.col("client_ip") == pl.col("backend_ip")).fill_null(value=False)
+        is_hairpin=(pl.col("client_ip") == backend_ip).fill_null(value=False)
         & ~pl.col("client_role").is_in(["node", "tunnel"]).fill_null(value=False),
         start_time=pl.col("raw_start").cast(_TIME),
         end_time=(pl.col("raw_start") + pl.col("end") - pl.col("start")).cast(_TIME),
@@ -100,6 +219,75 @@ def connections_table(
         candidates="candidates",
         flow_ids="flow_ids",
         points="points",
+    )
+
+
+def _alike(
+    connections: pl.DataFrame, names: Names, code: Mapping[str, pl.Series]
+) -> pl.Series:
+    """Give connections that have the same names the same number (u64)."""
+    known = names.known
+    told = pl.concat(
+        [known.fronts["end"], known.endpoints["end"].drop_nulls(), names.virtual]
+    ).unique()
+    edges = pl.concat(
+        [names.watched["since"] - ON_ITS_WAY, names.watched["until"] + 1]
+    ).sort()
+
+    def whom(end: str) -> pl.Expr:
+        who = names.by_code["who"][code[end]]
+        return pl.when(pl.col(end).is_in(told.implode())).then(end).otherwise(who)
+
+    return connections.select(
+        pl.struct(
+            "protocol",
+            "client_outer",
+            "node",
+            "is_tunneled",
+            "is_overlay",
+            "is_pod_side",
+            "destination_told",
+            "backend_told",
+            "is_answered",
+            "is_numbered",
+            whom("destination").alias("destination"),
+            whom("backend").alias("backend"),
+            is_own=pl.col("client") != pl.col("source"),
+            is_sent_on=pl.col("destination") != pl.col("backend"),
+            is_initial=pl.col("client_ttl").is_in(INITIAL_TTLS),
+            client=names.by_code["whose"][code["client"]],
+            source=names.by_code["whose"][code["source"]],
+            # Between which beginnings and ends of captures.
+            when=edges.search_sorted(connections["start"], side="right"),
+        ).hash()
+    ).to_series()
+
+
+def _named(kinds: pl.DataFrame, names: Names) -> pl.DataFrame:
+    """Name one connection of each kind."""
+    kinds = kinds.with_columns(pl.col("node").cast(pl.String))
+    named = with_destinations(kinds, names.roles, names.known, names.virtual)
+    named = named.with_columns(entry_node=_entry_node(names.roles))
+    named = with_backends(named, names.known, names.watched)
+    named = _with_backend_names(named, names.roles, names.known)
+    return named.select(
+        "destination_kind",
+        "client_role",
+        "is_destination_known",
+        "is_backend_known",
+        "backend_port",
+        "service_evidence",
+        "backend_evidence",
+        "candidates",
+        pl.col(*_NAMES).cast(pl.Categorical),
+    )
+
+
+def _gathered(table: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
+    """Take rows of a table by their numbers."""
+    empty = [column.name for column in table if column.null_count() == table.height]
+    return table.drop(empty)[rows].with_columns(
+        pl.lit(None, table.schema[name]).alias(name) for name in empty
     )
 
 

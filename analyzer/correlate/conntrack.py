@@ -17,7 +17,7 @@ _MOST_TRANSLATIONS = 2
 
 
 def with_conntrack(
-    connections: pl.DataFrame, roles: pl.DataFrame, cluster: Cluster | None
+    connections: pl.DataFrame, table: pl.DataFrame | None
 ) -> pl.DataFrame:
     """Look up the tuples before the first and behind the last that was seen.
 
@@ -25,9 +25,8 @@ def with_conntrack(
     ----------
     connections : pl.DataFrame
         See :func:`analyzer.correlate.chains.chains`.
-    roles : pl.DataFrame
-        Codes of addresses.
-    cluster : Cluster, optional
+    table : pl.DataFrame or None
+        See :func:`translations`.
 
     Returns
     -------
@@ -44,10 +43,8 @@ def with_conntrack(
     connections = connections.with_columns(
         destination_told=pl.lit(value=False), backend_told=pl.lit(value=False)
     )
-    entries = None if cluster is None else cluster.conntrack_table()
-    if entries is None or entries.is_empty():
+    if table is None:
         return connections
-    table = _translations(entries, roles)
     for _ in range(_MOST_TRANSLATIONS):
         before = _match(
             connections, table, ("client", "destination"), ("sender", "receiver")
@@ -80,8 +77,25 @@ def with_conntrack(
     return connections
 
 
-def _translations(entries: pl.DataFrame, roles: pl.DataFrame) -> pl.LazyFrame:
-    """Give entries that translate, their tuples as ends."""
+def translations(cluster: Cluster | None, roles: pl.DataFrame) -> pl.DataFrame | None:
+    """Tabulate the entries of conntrack that translate, their tuples as ends.
+
+    Parameters
+    ----------
+    cluster : Cluster or None
+    roles : pl.DataFrame
+        ``code`` and ``address`` of all addresses.
+
+    Returns
+    -------
+    pl.DataFrame or None
+        One row per entry: ``protocol``, ``original_client``, ``original_server``,
+        ``sender`` and ``receiver`` (u64, behind the translation), ``began`` (i64, ns).
+        None if cluster state has no entries at all.
+    """
+    entries = None if cluster is None else cluster.conntrack_table()
+    if entries is None or entries.is_empty():
+        return None
     codes = roles.lazy().select("address", pl.col("code").cast(pl.UInt64))
     table = entries.lazy()
     for side in ("src", "dst", "reply_src", "reply_dst"):
@@ -98,9 +112,10 @@ def _translations(entries: pl.DataFrame, roles: pl.DataFrame) -> pl.LazyFrame:
             )
             .drop("code")
         )
-    return table.filter(
-        (pl.col("src") != pl.col("reply_dst")) | (pl.col("dst") != pl.col("reply_src"))
-    ).select(
+    is_translated = (pl.col("src") != pl.col("reply_dst")) | (
+        pl.col("dst") != pl.col("reply_src")
+    )
+    found = table.filter(is_translated).select(
         pl.col("protocol").replace({"icmpv6": "icmp6"}),
         original_client="src",
         original_server="dst",
@@ -108,11 +123,12 @@ def _translations(entries: pl.DataFrame, roles: pl.DataFrame) -> pl.LazyFrame:
         receiver="reply_src",
         began=pl.col("start_time").to_physical(),
     )
+    return found.collect()
 
 
 def _match(
     connections: pl.DataFrame,
-    table: pl.LazyFrame,
+    table: pl.DataFrame,
     tuple_: tuple[str, str],
     key: tuple[str, str],
 ) -> pl.DataFrame:
@@ -123,7 +139,7 @@ def _match(
         connections.lazy()
         .select("group", pl.col("protocol").cast(pl.String), "start", *tuple_)
         .join(
-            table.with_columns(_first=key[0], _second=key[1]),
+            table.lazy().with_columns(_first=key[0], _second=key[1]),
             left_on=["protocol", *tuple_],
             right_on=["protocol", "_first", "_second"],
         )

@@ -21,7 +21,8 @@ _CROSSING = _SECOND // 50
 #: Before and after one NAT, and after a second one.
 _MOST_LEGS = 3
 
-_SIZES = (
+#: What both sides sent, by which datagrams are told apart.
+SIZES = (
     "client_packets",
     "server_packets",
     "client_payload_bytes",
@@ -45,7 +46,7 @@ def exchanges(seen: pl.DataFrame) -> pl.DataFrame:
     runs = in_runs(seen.lazy(), "ends", gap=PAUSE).collect()
     of_runs = seen.lazy().join(runs.lazy(), on="flow")
     is_alone = ~pl.col("group").is_duplicated()
-    columns = ["protocol", "client", "server", "client_ttl", *_SIZES]
+    columns = ["protocol", "client", "server", "client_ttl", *SIZES]
     digests = ["client_digest", "server_digest"]
     several = (
         of_runs.filter(~is_alone)
@@ -75,13 +76,13 @@ def exchanges(seen: pl.DataFrame) -> pl.DataFrame:
         # DNAT alone leaves the client as it is.
         (("protocol", "client", "client_digest"), ["client_digest"]),
         # An echo is never sent elsewhere, but its identifier may change.
-        (("echo_server", "client_digest", *_SIZES), ["echo_server", "client_digest"]),
+        (("echo_server", "client_digest", *SIZES), ["echo_server", "client_digest"]),
         (
-            ("protocol", "client_digest", "server_digest", *_SIZES),
+            ("protocol", "client_digest", "server_digest", *SIZES),
             ["client_digest", "server_digest"],
         ),
         # A snapshot length may have cut the digests, not the same way everywhere.
-        (("protocol", "client", *_SIZES), ["client"]),
+        (("protocol", "client", *SIZES), ["client"]),
     ):
         chains = _chains(legs, keys, certain)
         if chains.is_empty():

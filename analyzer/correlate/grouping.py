@@ -24,7 +24,7 @@ class Grouped(NamedTuple):
     clocks: dict[int, Clock]
 
 
-def group(seen: pl.DataFrame, flows: pl.LazyFrame) -> Grouped:
+def group(seen: pl.DataFrame, flows: pl.LazyFrame, hosts: list[int]) -> Grouped:
     """Group sightings into connections.
 
     Parameters
@@ -33,6 +33,8 @@ def group(seen: pl.DataFrame, flows: pl.LazyFrame) -> Grouped:
         See :func:`analyzer.correlate.sightings.sightings`.
     flows : pl.LazyFrame
         The flows table with its row index as ``flow``.
+    hosts : list of int
+        All that captured, who saw the most flows first.
 
     Notes
     -----
@@ -44,7 +46,7 @@ def group(seen: pl.DataFrame, flows: pl.LazyFrame) -> Grouped:
     later = heads.filter(pl.col("flow") != pl.col("head"))
     firsts = of_tcp.join(later, on="flow", how="anti") if later.height else of_tcp
     groups = tcp.by_both_numbers(firsts)
-    times = clocks(seen, _certain(seen, groups), samples(flows))
+    times = clocks(hosts, seen, _certain(seen, groups), samples(flows))
     seen = on_one_clock(seen, times)
     if groups.height < firsts.height:
         numbered = tcp.numbered(seen).join(later, on="flow", how="anti")

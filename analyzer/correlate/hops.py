@@ -27,7 +27,7 @@ _DIRECTIONS = (
 
 def hops(
     ordered: pl.DataFrame,
-    flows: pl.LazyFrame,
+    samples: pl.LazyFrame,
     times: dict[int, Clock],
 ) -> pl.DataFrame:
     """Measure each hop of each connection.
@@ -36,8 +36,8 @@ def hops(
     ----------
     ordered : pl.DataFrame
         Sightings by side, see :func:`analyzer.correlate.legs.in_path_order`.
-    flows : pl.LazyFrame
-        The flows table.
+    samples : pl.LazyFrame
+        See :func:`analyzer.correlate.sightings.samples`.
     times : dict of int to Clock
         Each host's clock.
 
@@ -53,7 +53,7 @@ def hops(
     direction. What was lost is told from what both counted, and only if each point's
     capture spans what the other saw.
     """
-    places = _with_samples(_places(ordered), flows, times)
+    places = _with_samples(_places(ordered), samples, times)
     pairs = places.with_columns(
         is_pair=pl.col("connection_id") == pl.col("connection_id").shift(-1),
         is_aligned=pl.all_horizontal(
@@ -170,17 +170,17 @@ def _places(ordered: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_samples(
-    places: pl.DataFrame, flows: pl.LazyFrame, times: dict[int, Clock]
+    places: pl.DataFrame, samples: pl.LazyFrame, times: dict[int, Clock]
 ) -> pl.LazyFrame:
     """Add the sampled packets: ``client_id_0``, ``client_time_0`` and so on.
 
     Times are ns on the reference's clock; packets that there are none of are null.
     """
-    lists = flows.select(
-        f"{way}_packet_{what}s"
-        for way in ("originator", "responder")
-        for what in ("id", "time")
-    ).collect()[places["flow"]]
+    lists = (
+        places.lazy()
+        .select("flow")
+        .join(samples, on="flow", how="left", maintain_order="left")
+    )
     flat = lists.select(
         pl.col(f"{way}_packet_{what}s")
         .list.get(number, null_on_oob=True)
@@ -189,7 +189,7 @@ def _with_samples(
         for way in ("originator", "responder")
         for what in ("id", "time")
         for number in range(_SAMPLES)
-    )
+    ).collect()
     sampled = (
         pl.concat([places, flat], how="horizontal")
         .lazy()

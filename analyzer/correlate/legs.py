@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import polars as pl
 
 from analyzer.cluster.inferred import INITIAL_TTLS
+from analyzer.correlate.sightings import end
+
+if TYPE_CHECKING:
+    from analyzer.correlate.services import Services
 
 # Sides of a host, in the order in which the client's packets reach them.
 _CLIENT_ITSELF, _CLIENT_SIDE, _NO_SIDE, _SERVER_SIDE, _SERVER_ITSELF = range(5)
@@ -28,15 +34,40 @@ _KEYS = (
 )
 
 
-def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
+class Servers(NamedTuple):
+    """Ends (u64) that serve: ``told`` by cluster state, ``seen`` to take a SYN."""
+
+    told: pl.Series
+    seen: pl.Series
+
+    @property
+    def all(self) -> pl.Series:
+        """Both."""
+        return pl.concat([self.told, self.seen])
+
+
+def servers(known: Services, flows: pl.LazyFrame) -> Servers:
+    """List the ends that are known to serve.
+
+    Parameters
+    ----------
+    known : Services
+    flows : pl.LazyFrame
+        The flows table.
+    """
+    told = [known.fronts["end"], known.endpoints["end"].drop_nulls()]
+    seen = flows.filter(_is_sure()).select(end("responder").unique()).collect()
+    return Servers(pl.concat(told), seen.to_series())
+
+
+def oriented(seen: pl.DataFrame, known: Servers) -> pl.DataFrame:
     """Turn sightings round whose originator was not the client.
 
     Parameters
     ----------
     seen : pl.DataFrame
         Sightings with ``group``.
-    servers : pl.DataFrame
-        Ends that are known to serve: ``end`` (u64).
+    known : Servers
 
     Returns
     -------
@@ -46,19 +77,17 @@ def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
         is known to serve, or the lower port tell.
     """
     is_tcp = pl.col("protocol") == "tcp"
-    is_sure = pl.any_horizontal(pl.col("originator_isn", "responder_isn").is_not_null())
-    sure = seen.filter(is_sure)
-    unsure = seen.filter(~is_sure & is_tcp)
-    datagrams = seen.filter(~is_sure & ~is_tcp)
+    sure = seen.filter(_is_sure())
+    unsure = seen.filter(~_is_sure() & is_tcp)
+    datagrams = seen.filter(~_is_sure() & ~is_tcp)
     if unsure.height:
-        known = pl.concat([servers.select("end"), sure.select(end="server")])
         unsure = _midstream(unsure, sure, known)
     if datagrams.height:
         # They have no SYN: who speaks first asks, unless it is known to serve.
         asks = pl.col("asks").sort_by("start", "flow").first()
         datagrams = (
             datagrams.lazy()
-            .with_columns(asks=_client(), serves=_serves(servers))
+            .with_columns(asks=_client(), serves=_serves(known.told))
             .with_columns(
                 flips=pl.col("flips")
                 ^ pl.coalesce("serves", pl.col("asks") != asks.over("group", "ends"))
@@ -69,8 +98,26 @@ def oriented(seen: pl.DataFrame, servers: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([sure, unsure, datagrams])
 
 
+def oriented_alone(seen: pl.DataFrame, known: Servers) -> pl.DataFrame:
+    """Do the same for sightings each of which is a connection of its own."""
+    is_tcp = pl.col("protocol") == "tcp"
+    turn = (
+        pl.when(_is_sure())
+        .then(pl.lit(value=False))
+        .when(is_tcp)
+        .then(pl.coalesce(_reasons(known)))
+        .otherwise(_serves(known.told).fill_null(value=False))
+    )
+    return seen.with_columns(flips=pl.col("flips") ^ turn)
+
+
+def _is_sure() -> pl.Expr:
+    """Tell where a SYN or its answer says who is the client."""
+    return pl.any_horizontal(pl.col("originator_isn", "responder_isn").is_not_null())
+
+
 def _midstream(
-    unsure: pl.DataFrame, sure: pl.DataFrame, known: pl.DataFrame
+    unsure: pl.DataFrame, sure: pl.DataFrame, known: Servers
 ) -> pl.DataFrame:
     """Turn sightings of TCP whose beginning was not seen.
 
@@ -78,19 +125,10 @@ def _midstream(
     tuple that was seen from its beginning, a known server, an ephemeral port on one
     side only, and last the lower port.
     """
-    client, server = _client(), _server()
     told = sure.select("group", "ends", told="client").unique(["group", "ends"])
-    # A beginning without flags shows its first packet all the same.
-    is_from_start = pl.col("originator_seq_start").is_not_null() & pl.all_horizontal(
-        pl.col("originator_tcp_flags", "responder_tcp_flags").is_null()
-    )
-    is_ephemeral = (client % 65536 >= _EPHEMERAL, server % 65536 >= _EPHEMERAL)
     reasons = (
-        pl.when(pl.col("told").is_not_null()).then(pl.col("told") != client),
-        pl.when(is_from_start).then(pl.lit(value=False)),
-        _serves(known),
-        pl.when(is_ephemeral[0] != is_ephemeral[1]).then(is_ephemeral[1]),
-        client % 65536 < server % 65536,
+        pl.when(pl.col("told").is_not_null()).then(pl.col("told") != _client()),
+        *_reasons(known),
     )
     doubt = pl.coalesce(
         *(
@@ -119,6 +157,22 @@ def _midstream(
     )
 
 
+def _reasons(known: Servers) -> tuple[pl.Expr, ...]:
+    """Say by what a sighting of TCP is turned: bool, null where it tells nothing."""
+    client, server = _client(), _server()
+    # A beginning without flags shows its first packet all the same.
+    is_from_start = pl.col("originator_seq_start").is_not_null() & pl.all_horizontal(
+        pl.col("originator_tcp_flags", "responder_tcp_flags").is_null()
+    )
+    is_ephemeral = (client % 65536 >= _EPHEMERAL, server % 65536 >= _EPHEMERAL)
+    return (
+        pl.when(is_from_start).then(pl.lit(value=False)),
+        _serves(known.all),
+        pl.when(is_ephemeral[0] != is_ephemeral[1]).then(is_ephemeral[1]),
+        client % 65536 < server % 65536,
+    )
+
+
 def _client() -> pl.Expr:
     return pl.when("flips").then("server").otherwise("client")
 
@@ -127,9 +181,11 @@ def _server() -> pl.Expr:
     return pl.when("flips").then("client").otherwise("server")
 
 
-def _serves(known: pl.DataFrame) -> pl.Expr:
+def _serves(known: pl.Series) -> pl.Expr:
     """Tell whether the client is known to serve, null if that tells nothing."""
-    ends = known["end"].unique().implode()
+    if known.is_empty():
+        return pl.lit(None, pl.Boolean)
+    ends = known.unique().implode()
     client, server = _client().is_in(ends), _server().is_in(ends)
     return pl.when(client != server).then(client)
 

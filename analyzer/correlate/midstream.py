@@ -16,7 +16,8 @@ from analyzer.correlate.tcp import (
     overlaps,
 )
 
-_AGREEING_PACKETS = 3
+#: Sampled packets in which two sightings must agree to be of one connection.
+AGREEING_PACKETS = 3
 #: Sightings that a sampled packet may have before it tells nothing.
 _MOST_COPIES = 256
 
@@ -156,7 +157,7 @@ def by_agreeing_packets(
     packets = flows.select(
         "flow",
         packet_ids=pl.concat_list("originator_packet_ids", "responder_packet_ids"),
-    ).filter(pl.col("packet_ids").list.len() >= _AGREEING_PACKETS)
+    ).filter(pl.col("packet_ids").list.len() >= AGREEING_PACKETS)
     mine = _exploded(rest.lazy(), packets).collect()
     if mine.is_empty():
         return groups.clear()
@@ -175,7 +176,7 @@ def by_agreeing_packets(
         )
         .group_by("flow", "flow_known", "group")
         .agg(pl.col("id").n_unique().alias("packets"))
-        .filter(pl.col("packets") >= _AGREEING_PACKETS)
+        .filter(pl.col("packets") >= AGREEING_PACKETS)
         .with_columns(
             least=pl.min_horizontal("group", "flow"),
             is_known=~pl.col("group").is_in(own["flow"].implode()),

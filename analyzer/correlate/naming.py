@@ -24,8 +24,22 @@ EVIDENCE = pl.Enum(
 )
 
 
+def rewritten(connections: pl.DataFrame) -> pl.Series:
+    """List the destinations (u64) from which connections were sent elsewhere."""
+    return connections.filter(_is_rewritten())["destination"].unique()
+
+
+def _is_rewritten() -> pl.Expr:
+    # An echo is never sent elsewhere: what differs is its identifier.
+    is_echo = pl.col("protocol").is_in(["icmp", "icmp6"])
+    return (pl.col("destination") != pl.col("backend")) & ~is_echo
+
+
 def with_destinations(
-    connections: pl.DataFrame, roles: pl.DataFrame, known: Services
+    connections: pl.DataFrame,
+    roles: pl.DataFrame,
+    known: Services,
+    virtual: pl.Series,
 ) -> pl.DataFrame:
     """Tell what each connection addressed, and what of it was rewritten.
 
@@ -36,6 +50,8 @@ def with_destinations(
     roles : pl.DataFrame
         See :func:`analyzer.correlate.addresses.address_roles`.
     known : Services
+    virtual : pl.Series
+        See :func:`rewritten`.
 
     Returns
     -------
@@ -53,7 +69,7 @@ def with_destinations(
     connections = _with_roles(connections, roles)
     connections = _with_fronts(connections, known)
     connections = _with_selecting(connections, known)
-    facts = _facts(connections, roles, known)
+    facts = _facts(connections, roles, known, virtual)
     kind = (
         pl.when("is_rewritten")
         .then(pl.coalesce("front_kind", pl.when("is_virtual").then(_kind("NodePort"))))
@@ -141,7 +157,10 @@ def _evidence(name: str) -> pl.Expr:
 
 
 def _facts(
-    connections: pl.DataFrame, roles: pl.DataFrame, known: Services
+    connections: pl.DataFrame,
+    roles: pl.DataFrame,
+    known: Services,
+    virtual: pl.Series,
 ) -> pl.DataFrame:
     """Tell what names are made of, one fact a column, one row per connection."""
     protocol = pl.col("protocol")
@@ -166,11 +185,8 @@ def _facts(
         is_named=pl.col("service_name").is_not_null(),
         has_front=pl.col("fronts") > 0,
         is_echo=(protocol == "icmp") | (protocol == "icmp6"),
-    ).with_columns(
-        is_rewritten=(connections["destination"] != connections["backend"])
-        & ~pl.col("is_echo")
+        is_rewritten=_is_rewritten(),
     )
-    virtual = facts.filter("is_rewritten")["destination"].unique()
     is_unforwarded = (
         pl.col("is_initial")
         & ~pl.col("is_tunneled")

@@ -59,13 +59,15 @@ _ONLY_FOR_GROUPING = (
 )
 
 
-def sightings(flows: pl.LazyFrame) -> pl.DataFrame:
+def sightings(flows: pl.LazyFrame, names: pl.DataFrame) -> pl.DataFrame:
     """Take from flows what tells which of them belong together.
 
     Parameters
     ----------
     flows : pl.LazyFrame
         The flows table with its row index as ``flow``.
+    names : pl.DataFrame
+        See :func:`host_names`.
 
     Returns
     -------
@@ -84,18 +86,27 @@ def sightings(flows: pl.LazyFrame) -> pl.DataFrame:
     ICMP errors belong to the flow that they quote, and what is said between neighbours
     (ARP, neighbour discovery, IGMP) is no connection. Ports of ICMP are its identifier.
     """
-    protocol = pl.col("protocol")
-    has_ports = pl.col("originator_port").is_not_null()
-    is_transport = (protocol == "tcp") | (protocol == "udp") | (protocol == "sctp")
-    is_echo = pl.col("icmp_type").is_in(_ECHOES) & pl.col("icmp_id").is_not_null()
-    is_tunnel = (
-        (protocol == "udp")
-        & pl.col("responder_port").is_in(_TUNNEL_PORTS)
-        & pl.col("tunnel").is_null()
-    )
     place = ["capture", "point", "tunnel", "vni", *_outer_ends()]
     return (
-        flows.filter((is_transport & has_ports & ~is_tunnel) | is_echo)
+        _sightings(flows, names, _place=pl.struct(place).hash())
+        .with_columns(ends=both_ends())
+        .with_columns(lane=pl.struct("_place", "ends").hash())
+        .drop("_place")
+        .collect()
+    )
+
+
+def sightings_alone(flows: pl.LazyFrame, names: pl.DataFrame) -> pl.DataFrame:
+    """Take the same from flows that belong with no others: no ``lane``, no ``ends``."""
+    return _sightings(flows, names).collect()
+
+
+def _sightings(
+    flows: pl.LazyFrame, names: pl.DataFrame, **more: pl.Expr
+) -> pl.LazyFrame:
+    sides = ("originator", "responder")
+    return (
+        flows.filter(is_conversation())
         .with_columns(
             originator_outer=_code("outer_originator_ip"),
             responder_outer=_code("outer_responder_ip"),
@@ -104,35 +115,22 @@ def sightings(flows: pl.LazyFrame) -> pl.DataFrame:
             "flow",
             "protocol",
             *_WHOLE,
-            *(
-                f"{way}_{name}"
-                for way in ("originator", "responder")
-                for name in _SIDED
+            *(f"{way}_{name}" for way in sides for name in _SIDED),
+            *(f"{way}_outer" for way in sides),
+            host=_code("point").replace_strict(
+                names["point"].to_physical(), names["host"], return_dtype=pl.UInt32
             ),
-            "originator_outer",
-            "responder_outer",
-            host=host_name(pl.col("point")).to_physical(),
             is_tunneled=pl.col("tunnel").is_not_null(),
-            _place=pl.struct(place).hash(),
-            raw_start=pl.col("start_time").to_physical(),
-            start=pl.col("start_time").to_physical(),
-            end=pl.col("end_time").to_physical(),
-            client=_end("originator"),
-            server=_end("responder"),
+            raw_start=_code("start_time"),
+            start=_code("start_time"),
+            end=_code("end_time"),
+            client=end("originator"),
+            server=end("responder"),
             flips=pl.col("icmp_type").is_in(_ECHO_REPLIES).fill_null(value=False),
             retransmits=pl.col("originator_retransmits")
             + pl.col("responder_retransmits"),
+            **more,
         )
-        .with_columns(
-            ends=pl.struct(
-                "protocol",
-                pl.min_horizontal("client", "server"),
-                pl.max_horizontal("client", "server").alias("high"),
-            ).hash()
-        )
-        .with_columns(lane=pl.struct("_place", "ends").hash())
-        .drop("_place")
-        .collect()
     )
 
 
@@ -149,12 +147,79 @@ def _code(name: str) -> pl.Expr:
     return pl.col(name).to_physical()
 
 
-def host_name(point: pl.Expr) -> pl.Expr:
-    """Name the host of a point: what stands before the slash."""
-    return point.cast(pl.String).str.split("/").list.first().cast(pl.Categorical)
+def host_names(flows: pl.LazyFrame) -> pl.DataFrame:
+    """Name the host of each point: what stands before the slash.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per ``point`` (categorical): ``name`` (str), ``host`` (u32, numbers of
+        the names in their order).
+    """
+    name = pl.col("point").cast(pl.String).str.split("/").list.first()
+    return (
+        flows.select(pl.col("point").unique())
+        .with_columns(name=name)
+        .with_columns(host=pl.col("name").rank("dense").cast(pl.UInt32) - 1)
+        .collect()
+    )
 
 
-def _end(side: str) -> pl.Expr:
+def point_spans(flows: pl.LazyFrame, names: pl.DataFrame) -> pl.DataFrame:
+    """Tell what was seen at each point, and when.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per point with a sighting: ``point``, ``host``, ``start`` and ``end``
+        (i64, ns, not set right yet), ``flows`` (number of sightings).
+    """
+    spans = (
+        flows.filter(is_conversation())
+        .group_by("point")
+        .agg(
+            start=_code("start_time").min(), end=_code("end_time").max(), flows=pl.len()
+        )
+        .collect()
+    )
+    return spans.join(names.select("point", "host"), on="point")
+
+
+def by_flows(spans: pl.DataFrame) -> list[int]:
+    """List the hosts that captured, who saw the most flows first."""
+    return (
+        spans.group_by("host")
+        .agg(pl.col("flows").sum())
+        .sort("flows", "host", descending=[True, False])["host"]
+        .to_list()
+    )
+
+
+def is_conversation() -> pl.Expr:
+    """Tell flows of TCP, UDP, SCTP and ICMP echo from all others."""
+    protocol = pl.col("protocol")
+    has_ports = pl.col("originator_port").is_not_null()
+    is_transport = (protocol == "tcp") | (protocol == "udp") | (protocol == "sctp")
+    is_echo = pl.col("icmp_type").is_in(_ECHOES) & pl.col("icmp_id").is_not_null()
+    is_tunnel = (
+        (protocol == "udp")
+        & pl.col("responder_port").is_in(_TUNNEL_PORTS)
+        & pl.col("tunnel").is_null()
+    )
+    return (is_transport & has_ports & ~is_tunnel) | is_echo
+
+
+def both_ends() -> pl.Expr:
+    """Give a number (u64) that flows share if they have the same two ends."""
+    return pl.struct(
+        "protocol",
+        pl.min_horizontal("client", "server"),
+        pl.max_horizontal("client", "server").alias("high"),
+    ).hash()
+
+
+def end(side: str) -> pl.Expr:
+    """Give the address and port of ``originator`` or ``responder`` (u64)."""
     port = pl.col(f"{side}_port").fill_null(pl.col("icmp_id")).fill_null(0)
     return _code(f"{side}_ip").cast(pl.UInt64) * 65536 + port
 

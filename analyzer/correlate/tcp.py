@@ -50,30 +50,36 @@ def numbered(seen: pl.DataFrame) -> pl.DataFrame:
     snapshot length of 96 octets cuts the flags off inside VXLAN; then the first
     sequence number stands for that of the SYN, and if it is not, nothing will match it.
     """
-    cut = (
-        pl.col("originator_tcp_flags").is_null()
-        & pl.col("responder_tcp_flags").is_null()
-    )
-    last = [pl.col("originator_seq_end"), pl.col("responder_seq_end")]
     return (
         seen.lazy()
         .filter(pl.col("protocol") == "tcp")
-        .select(
-            *_COLUMNS,
-            is_cut=cut,
-            client_isn=pl.coalesce(
-                "originator_isn", pl.when(cut).then("originator_seq_start")
-            ),
-            server_isn=pl.coalesce(
-                "responder_isn", pl.when(cut).then("responder_seq_start")
-            ),
-            last_numbers=pl.min_horizontal(last).cast(pl.UInt64) * 2**32
-            + pl.when(pl.all_horizontal(each.is_not_null() for each in last)).then(
-                pl.max_horizontal(last)
-            ),
-        )
+        .select(*_COLUMNS, is_cut=_is_cut(), **numbers())
         .collect()
     )
+
+
+def _is_cut() -> pl.Expr:
+    return (
+        pl.col("originator_tcp_flags").is_null()
+        & pl.col("responder_tcp_flags").is_null()
+    )
+
+
+def numbers() -> dict[str, pl.Expr]:
+    """Give the numbers by which flows are joined, see :func:`numbered`."""
+    last = [pl.col("originator_seq_end"), pl.col("responder_seq_end")]
+    return {
+        "client_isn": pl.coalesce(
+            "originator_isn", pl.when(_is_cut()).then("originator_seq_start")
+        ),
+        "server_isn": pl.coalesce(
+            "responder_isn", pl.when(_is_cut()).then("responder_seq_start")
+        ),
+        "last_numbers": pl.min_horizontal(last).cast(pl.UInt64) * 2**32
+        + pl.when(pl.all_horizontal(each.is_not_null() for each in last)).then(
+            pl.max_horizontal(last)
+        ),
+    }
 
 
 def heads(seen: pl.DataFrame) -> pl.DataFrame:

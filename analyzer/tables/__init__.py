@@ -84,16 +84,8 @@ class Tables:
 
     def arrow(self, table: str) -> pa.Table:
         """Give a table as an Arrow table; one on disk is mapped into memory."""
-        import pyarrow as pa
-
         source = self._tables[table]
-        if not isinstance(source, Path):
-            return source
-        if source.suffix == ".parquet":
-            import pyarrow.parquet as pq
-
-            return pq.read_table(source, memory_map=True)
-        return pa.ipc.open_file(pa.memory_map(os.fsencode(source))).read_all()
+        return read_arrow(source) if isinstance(source, Path) else source
 
     def path(self, table: str) -> Path:
         """Give the file of a table that is on disk."""
@@ -125,6 +117,17 @@ class Tables:
             for name in self._tables:
                 table = self.arrow(name).unify_dictionaries()
                 writer.write(name, table.to_batches(), table.schema.metadata or {})
+
+
+def read_arrow(path: Path) -> pa.Table:
+    """Read a table's file; one of Arrow IPC is mapped into memory."""
+    import pyarrow as pa
+
+    if ".parquet" in path.suffixes:
+        import pyarrow.parquet as pq
+
+        return pq.read_table(path, memory_map=True)
+    return pa.ipc.open_file(pa.memory_map(os.fsencode(path))).read_all()
 
 
 def lazy(source: pa.Table | Path) -> pl.LazyFrame:

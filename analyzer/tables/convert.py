@@ -9,6 +9,8 @@ import pyarrow as pa
 from analyzer.tables.schema import TABLES, arrow_schema, arrow_type
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from analyzer.tables.schema import Column
@@ -16,35 +18,73 @@ if TYPE_CHECKING:
 
 def to_arrow(frame: pl.DataFrame, table: str) -> pa.Table:
     """Give a frame the types of a table; columns of the same names, in any order."""
-    return pa.Table.from_arrays(
-        [_array(frame[column.name], column) for column in TABLES[table]],
-        schema=arrow_schema(table),
-    )
+    return pa.Table.from_batches([Converter(table, frame).batch(frame)])
 
 
-def _array(values: pl.Series, column: Column) -> pa.Array:
-    import polars as pl
+class Converter:
+    """Give frames the types of a table, with dictionaries that all of them share.
 
-    if column.kind in ("address", "name"):
-        return _dictionary(values)
-    if column.kind == "names":
-        values = values.cast(pl.List(pl.String))
-    return values.to_arrow().cast(arrow_type(column))
+    Parameters
+    ----------
+    table : str
+        Name of the table.
+    texts : mapping of str to pl.Series
+        For each column of names or addresses, what any frame may have in it.
+    """
+
+    def __init__(
+        self, table: str, texts: Mapping[str, pl.Series] | pl.DataFrame
+    ) -> None:
+        self._columns = TABLES[table]
+        self._schema = arrow_schema(table)
+        self._dictionaries: dict[str, _Dictionary] = {}
+        made: list[tuple[pl.Series, _Dictionary]] = []
+        for column in self._columns:
+            if column.kind in ("address", "name"):
+                of_column = texts[column.name]
+                same = (each for series, each in made if series is of_column)
+                dictionary = next(same, None) or _Dictionary(of_column)
+                made.append((of_column, dictionary))
+                self._dictionaries[column.name] = dictionary
+
+    def batch(self, frame: pl.DataFrame) -> pa.RecordBatch:
+        """Convert one frame; its columns have the names of the table's."""
+        return pa.RecordBatch.from_arrays(
+            [self._array(frame[column.name], column) for column in self._columns],
+            schema=self._schema,
+        )
+
+    def _array(self, values: pl.Series, column: Column) -> pa.Array:
+        import polars as pl
+
+        if column.name in self._dictionaries:
+            return self._dictionaries[column.name].encode(values)
+        if column.kind == "names":
+            values = values.cast(pl.List(pl.String))
+        return values.to_arrow().cast(arrow_type(column))
 
 
-def _dictionary(values: pl.Series) -> pa.DictionaryArray:
-    """Encode texts by a dictionary of those that there are, sorted."""
-    import polars as pl
+class _Dictionary:
+    """Texts, sorted, and the place of each by the code that the process gave it."""
 
-    texts = values.drop_nulls().unique().cast(pl.String).sort()
-    if texts.is_empty():
-        return pa.nulls(len(values), pa.dictionary(pa.int32(), pa.utf8()))
-    categories = texts.cast(pl.Categorical).to_physical()
-    codes = values.cast(pl.Categorical).to_physical()
-    # Codes are those of the process; a dictionary has its own, from 0.
-    dense = codes.replace_strict(
-        categories, range(len(categories)), default=None, return_dtype=pl.Int32
-    )
-    return pa.DictionaryArray.from_arrays(
-        dense.to_arrow(), texts.to_arrow().cast(pa.utf8())
-    )
+    def __init__(self, texts: pl.Series) -> None:
+        import polars as pl
+
+        distinct = texts.drop_nulls().unique().cast(pl.String).sort()
+        codes = distinct.cast(pl.Categorical).to_physical()
+        self._texts = distinct.to_arrow().cast(pa.utf8())
+        last: int = codes.to_frame("code").select(pl.max("code").fill_null(0)).item()
+        places = pl.repeat(None, last + 1, dtype=pl.Int32, eager=True)
+        self._places = places.scatter(codes, range(len(codes)))
+
+    def encode(self, values: pl.Series) -> pa.DictionaryArray:
+        """Encode texts, all of which must be known."""
+        import polars as pl
+
+        if values.null_count() == len(values):
+            indices = pa.nulls(len(values), pa.int32())
+        else:
+            codes = values.cast(pl.Categorical).to_physical()
+            indices = self._places[codes].to_arrow()
+        assert indices.null_count == values.null_count()  # noqa: S101  all are known
+        return pa.DictionaryArray.from_arrays(indices, self._texts, safe=False)

@@ -1,0 +1,96 @@
+"""Leaving out what belongs with nothing changes no table, nor does how much at once."""
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import analyzer
+from analyzer import correlate
+from analyzer._cext.repeats import Repeats
+from tests.frames import CAPTURES, sample_captures, sample_name
+
+RECORDED = sorted((CAPTURES / "cluster").glob("*/scenario.json"))
+TABLES = ("connections", "hops", "clocks")
+
+
+def _with_company(monkeypatch):
+    """Have everything looked at together."""
+    real = correlate.with_company
+    monkeypatch.setattr(
+        correlate,
+        "with_company",
+        lambda flows: real(flows).with_columns(has_company=pl.lit(value=True)),
+    )
+
+
+def _same_tables(paths, cluster, monkeypatch):
+    some = analyzer.build_tables(paths, cluster=cluster)
+    with monkeypatch.context() as patch:
+        _with_company(patch)
+        others = analyzer.build_tables(paths, cluster=cluster)
+    return all(some.arrow(name).equals(others.arrow(name)) for name in TABLES)
+
+
+@pytest.mark.parametrize("scenario", RECORDED, ids=lambda path: path.parent.name)
+def test_what_is_left_out_of_the_search_belongs_with_nothing(scenario, monkeypatch):
+    folder = scenario.parent
+    paths = sorted(folder.glob("*.pcap*"))
+    cluster = analyzer.Cluster.load([folder / "cluster"])
+    assert _same_tables(paths, cluster, monkeypatch)
+    for path in paths:
+        assert _same_tables([path], None, monkeypatch)
+
+
+@pytest.mark.parametrize("path", sample_captures(), ids=sample_name)
+def test_samples_are_searched_whole(path, monkeypatch):
+    try:
+        assert _same_tables([path], None, monkeypatch)
+    except analyzer.CaptureError as error:
+        pytest.skip(f"no capture: {error}")
+
+
+def test_most_of_a_capture_from_one_place_is_left_out():
+    path = CAPTURES / "cluster" / "mixed" / "k8s-worker03.vxlan.calico.pcap.gz"
+    flows = analyzer.build_tables(path).flows
+    company = correlate.with_company(flows.with_row_index("flow"))
+    assert company.height > 20
+    assert company["has_company"].sum() < 5
+
+
+@pytest.mark.parametrize("state", ["with", "without"])
+def test_connections_do_not_depend_on_how_many_are_made_at_once(state, monkeypatch):
+    folder = CAPTURES / "cluster" / "mixed"
+    path = folder / "k8s-worker01.ens18.pcap.gz"
+    cluster = analyzer.Cluster.load([folder / "cluster"]) if state == "with" else None
+    whole = analyzer.build_tables(path, cluster=cluster).connections.collect()
+    monkeypatch.setattr(correlate, "_PART", 7)
+    parts = analyzer.build_tables(path, cluster=cluster).connections.collect()
+    assert parts.equals(whole)
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=300), st.data())
+def test_what_was_added_twice_is_found(keys, data):
+    again = data.draw(st.lists(st.sampled_from(keys), max_size=50)) if keys else []
+    added = pl.Series([*keys, *again], dtype=pl.UInt64)
+    repeats = Repeats(added.len())
+    octets = memoryview(bytearray(b"".join(key.to_bytes(8, "little") for key in added)))
+    repeats.add(octets.cast("Q"))
+    found = bytearray(added.len())
+    repeats.find(octets.cast("Q"), found)
+    assert all(pl.Series(found, dtype=pl.UInt8).filter(added.is_duplicated()) == 1)
+
+
+def test_few_of_what_was_added_once_are_found():
+    keys = pl.Series(range(0, 7 << 32, (7 << 32) // 20_000), dtype=pl.UInt64)
+    repeats = Repeats(keys.len())
+    octets = memoryview(bytearray(b"".join(key.to_bytes(8, "little") for key in keys)))
+    repeats.add(octets.cast("Q"))
+    found = bytearray(keys.len())
+    repeats.find(octets.cast("Q"), found)
+    assert sum(found) < keys.len() / 12
+
+
+def test_keys_and_marks_must_be_as_many():
+    with pytest.raises(ValueError, match="one octet per key"):
+        Repeats(1).find(memoryview(bytearray(8)).cast("Q"), bytearray(2))
