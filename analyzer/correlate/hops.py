@@ -90,21 +90,29 @@ def _measured(places: pl.LazyFrame, *, aligned: bool) -> pl.LazyFrame:
         .when(is_same_reference)
         .then(pl.col("bound") + pl.col("bound").shift(-1))
     )
-    return places.select(
-        pl.col("^row$"),
-        "connection_id",
-        "is_pair",
-        "is_aligned",
-        "hop",
-        "last",
-        "point",
-        point_next=pl.col("point").shift(-1),
-        clock_bound=_nanoseconds(bound),
-        **_latencies("client", 1, bound, aligned=aligned),
-        **_latencies("server", -1, bound, aligned=aligned),
-        **_losses("client", backwards=False),
-        **_losses("server", backwards=True),
-    ).filter("is_pair")
+    return (
+        places.select(
+            pl.col("^row$"),
+            "connection_id",
+            "is_pair",
+            "is_aligned",
+            "hop",
+            "last",
+            "point",
+            point_next=pl.col("point").shift(-1),
+            clock_bound=bound,
+            **_between("client", 1, aligned=aligned),
+            **_between("server", -1, aligned=aligned),
+            **_losses("client", backwards=False),
+            **_losses("server", backwards=True),
+        )
+        .filter("is_pair")
+        .with_columns(
+            clock_bound=_nanoseconds(pl.col("clock_bound")),
+            **_latencies("client"),
+            **_latencies("server"),
+        )
+    )
 
 
 def _direction(
@@ -176,12 +184,8 @@ def _with_samples(
 
     Times are ns on the reference's clock; packets that there are none of are null.
     """
-    lists = (
-        places.lazy()
-        .select("flow")
-        .join(samples, on="flow", how="left", maintain_order="left")
-    )
-    flat = lists.select(
+    lists = samples.collect()
+    flat = lists[lists["flow"].search_sorted(places["flow"])].select(
         pl.col(f"{way}_packet_{what}s")
         .list.get(number, null_on_oob=True)
         .to_physical()
@@ -189,7 +193,7 @@ def _with_samples(
         for way in ("originator", "responder")
         for what in ("id", "time")
         for number in range(_SAMPLES)
-    ).collect()
+    )
     sampled = (
         pl.concat([places, flat], how="horizontal")
         .lazy()
@@ -233,12 +237,10 @@ def _with_samples(
     )
 
 
-def _latencies(
-    side: str, sign: int, bound: pl.Expr, *, aligned: bool
-) -> dict[str, pl.Expr]:
+def _between(side: str, sign: int, *, aligned: bool) -> dict[str, pl.Expr]:
     """Subtract the times of the packets that both places sampled."""
-    between = [
-        pl.coalesce(
+    return {
+        f"{side}_between_{number}": pl.coalesce(
             pl.when(
                 pl.col(f"{side}_id_{number}") == pl.col(f"{side}_id_{other}").shift(-1)
             ).then(
@@ -251,7 +253,12 @@ def _latencies(
             for other in ([number] if aligned else range(_SAMPLES))
         )
         for number in range(_SAMPLES)
-    ]
+    }
+
+
+def _latencies(side: str) -> dict[str, pl.Expr]:
+    """Sum up the times between two places."""
+    between = [pl.col(f"{side}_between_{number}") for number in range(_SAMPLES)]
     count = pl.sum_horizontal(each.is_not_null() for each in between)
     least, most = pl.min_horizontal(between), pl.max_horizontal(between)
     total = pl.sum_horizontal(between)
@@ -262,7 +269,7 @@ def _latencies(
         .otherwise((total - least - most) / (count - 2))
     )
     # What came before it was sent tells nothing.
-    is_comparable = (count > 0) & (least >= -bound)
+    is_comparable = (count > 0) & (least >= -pl.col("clock_bound"))
     return {
         f"{side}_segments": count.cast(pl.UInt64),
         f"{side}_latency_p50": _nanoseconds(pl.when(is_comparable).then(median)),

@@ -290,7 +290,7 @@ def by_side(seen: pl.DataFrame) -> pl.DataFrame:
 
 
 def samples(flows: pl.LazyFrame) -> pl.LazyFrame:
-    """Give the sampled packets of each flow: one row per ``flow``, as lists."""
+    """Give the sampled packets of each flow: one row per ``flow``, sorted, as lists."""
     return flows.select(
         "flow",
         "originator_packet_ids",
