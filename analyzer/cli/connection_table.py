@@ -11,9 +11,10 @@ from analyzer.cli import format as say
 from analyzer.cli.flow_table import STATES
 from analyzer.cli.output import width
 from analyzer.cli.table import Column, as_given, number
+from analyzer.cli.top import largest_rows
 
 if TYPE_CHECKING:
-    import polars as pl
+    import pyarrow as pa
 
     from analyzer.cli.output import Output
     from analyzer.cli.table import Forms
@@ -31,15 +32,26 @@ _NARROWING = (
     "state",
     "node",
 )
+_COUNTED = (
+    "protocol",
+    "service_name",
+    "service_evidence",
+    "backend_evidence",
+    "tcp_state",
+)
+#: What connections are ordered by.
+OCTETS = ("client_bytes", "backend_bytes")
 _KNOWN = ("observed", "conntrack", "eliminated", "unique")
 
 
-def print_connection_counts(connections: pl.LazyFrame) -> None:
+def print_connection_counts(connections: pa.Table) -> None:
     """Print how many connections there are, and what is known of them."""
     import polars as pl
 
+    shown = pl.from_arrow(connections.select(_COUNTED), rechunk=False)
+    assert isinstance(shown, pl.DataFrame)  # noqa: S101  a table, no column
     protocol = pl.col("protocol").cast(pl.String)
-    counts = connections.select(
+    counts = shown.select(
         protocols=protocol.value_counts(sort=True).implode(),
         to_services=pl.col("service_name").is_not_null().sum(),
         by_elimination=(pl.col("backend_evidence") == "eliminated").sum(),
@@ -49,7 +61,7 @@ def print_connection_counts(connections: pl.LazyFrame) -> None:
             | (pl.col("backend_evidence") == "ambiguous")
         ).sum(),
     )
-    told = counts.collect().row(0, named=True)
+    told = counts.row(0, named=True)
     protocols = {each["protocol"]: each["count"] for each in told["protocols"]}
     line = say.plural(sum(protocols.values()), "connection")
     if protocols:
@@ -67,16 +79,9 @@ def print_connection_counts(connections: pl.LazyFrame) -> None:
     click.echo(textwrap.fill(line, width(), subsequent_indent="  "))
 
 
-def print_connections(connections: pl.LazyFrame, wanted: int, output: Output) -> None:
+def print_connections(connections: pa.Table, wanted: int, output: Output) -> None:
     """Print the connections with the most octets as a table."""
-    import polars as pl
-
-    rows = (
-        largest(connections, wanted)
-        .with_columns(pl.col("handshake_rtt").dt.total_nanoseconds())
-        .collect()
-        .to_dicts()
-    )
+    rows = largest_rows(connections, wanted, "connection_id", OCTETS)
     table: dict[Column, list[Any]] = {
         Column("client", as_given, is_essential=True): [_client(row) for row in rows],
         Column("service", as_given, is_essential=True): [_service(row) for row in rows],
@@ -88,7 +93,7 @@ def print_connections(connections: pl.LazyFrame, wanted: int, output: Output) ->
         number("pkts", say.count): [
             row["client_packets"] + row["backend_packets"] for row in rows
         ],
-        number("bytes", say.size): [row["octets"] for row in rows],
+        number("bytes", say.size): [sum(row[name] for name in OCTETS) for row in rows],
         Column("state", as_given): [_state(row) for row in rows],
         Column("evidence", as_given): [_evidence(row) for row in rows],
     }
@@ -99,19 +104,6 @@ def print_connections(connections: pl.LazyFrame, wanted: int, output: Output) ->
         list(table),
         list(zip(*table.values(), strict=True)),
         narrowing=_NARROWING,
-    )
-
-
-def largest(connections: pl.LazyFrame, wanted: int) -> pl.LazyFrame:
-    """Take the connections with the most octets, largest first, with ``octets``."""
-    import polars as pl
-
-    octets = pl.col("client_bytes") + pl.col("backend_bytes")
-    earlier = -pl.col("connection_id").cast(pl.Int64)
-    return (
-        connections.with_columns(octets=octets)
-        .top_k(wanted, by=["octets", earlier])
-        .sort("octets", "connection_id", descending=[True, False])
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.cli.connection_table import largest
+from analyzer.cli.connection_table import OCTETS
 from analyzer.cli.output import write_text
 from analyzer.tables.schema import CONNECTIONS, FLOWS
 
@@ -70,7 +70,7 @@ def print_connection_records(
     import polars as pl
 
     if number is not None:
-        connections = largest(connections, number)
+        connections = _largest(connections, number)
     lists = [name for name, kind, _ in CONNECTIONS if kind in ("ids", "names")]
     joined = pl.col(lists).cast(pl.List(pl.String)).list.join(" ")
 
@@ -79,6 +79,19 @@ def print_connection_records(
         return records.with_columns(joined) if format_name == "csv" else records
 
     _print(connections, in_text, format_name)
+
+
+def _largest(connections: pl.LazyFrame, wanted: int) -> pl.LazyFrame:
+    """Take the connections with the most octets, largest first, with ``octets``."""
+    import polars as pl
+
+    octets = pl.sum_horizontal(OCTETS)
+    earlier = -pl.col("connection_id").cast(pl.Int64)
+    return (
+        connections.with_columns(octets=octets)
+        .top_k(wanted, by=["octets", earlier])
+        .sort("octets", "connection_id", descending=[True, False])
+    )
 
 
 def _print(

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from analyzer.tables.batch import index_array, text_array
+from analyzer.tables.batch import text_array
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -101,7 +102,7 @@ def _largest(flows: pa.Table, number: int, points: int) -> list[dict[str, Any]]:
     enough = number * 2 * points
     while True:
         rows: dict[object, dict[str, Any]] = {}
-        for row in _largest_rows(flows, enough):
+        for row in largest_rows(flows, enough, "flow_id", ["wire_bytes"]):
             row["points"] = [row["point"]]
             rows.setdefault(_conversation(row, points), row)
         if len(rows) >= number or enough >= len(flows):
@@ -120,31 +121,49 @@ def _largest(flows: pa.Table, number: int, points: int) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def _largest_rows(flows: pa.Table, number: int) -> list[dict[str, Any]]:
-    """Take the largest rows, batch by batch: only of those are all columns read."""
+def largest_rows(
+    table: pa.Table, wanted: int, key: str, counters: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Take the largest rows, batch by batch: only of those are all columns read.
+
+    Parameters
+    ----------
+    table : pa.Table
+    wanted : int
+        How many, or less if there are not so many.
+    key : str
+        Column that numbers the rows; of two that are equally large the first is taken.
+    counters : sequence of str
+        Columns whose sum is a row's size.
+
+    Returns
+    -------
+    list of dict
+        Largest first, times and durations as nanoseconds.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    order = [("wire_bytes", "descending"), ("flow_id", "ascending")]
-    batches = flows.to_batches()
+    order = [("size", "descending"), ("key", "ascending")]
+    batches = table.to_batches()
     found: list[tuple[int, int, int, int]] = []
     for index, batch in enumerate(batches):
-        keys = batch.select(["wire_bytes", "flow_id"])
-        places = pc.select_k_unstable(keys, number, order)
+        sizes = batch[counters[0]]
+        for name in counters[1:]:
+            sizes = pc.add(sizes, batch[name])
+        keys = pa.RecordBatch.from_arrays([sizes, batch[key]], ["size", "key"])
+        places = pc.select_k_unstable(keys, wanted, order)
         columns = [*keys.take(places).columns, places]
         found.extend(
-            (-wire_bytes, flow_id, index, place)
-            for wire_bytes, flow_id, place in zip(
+            (-size, number, index, place)
+            for size, number, place in zip(
                 *(column.to_pylist() for column in columns), strict=True
             )
         )
-    places_by_batch: dict[int, list[int]] = {}
-    for _, _, index, place in heapq.nsmallest(number, found):
-        places_by_batch.setdefault(index, []).append(place)
     rows: list[dict[str, Any]] = []
-    for index, chosen in places_by_batch.items():
-        largest = batches[index].take(index_array(chosen))
-        rows.extend(_in_nanoseconds(largest).to_pylist())
-    rows.sort(key=lambda row: (-row["wire_bytes"], row["flow_id"]))
+    for _, _, index, place in heapq.nsmallest(wanted, found):
+        row = batches[index].slice(place, 1)
+        rows.extend(_in_nanoseconds(row).to_pylist())
     return rows
 
 
