@@ -64,6 +64,7 @@ from cext.packet cimport (
     LAYER_UDP,
     LAYER_VLAN,
     LAYER_VXLAN,
+    LONG_SEGMENT,
     STOP_MALFORMED,
     STOP_NONE,
     STOP_TRUNCATED,
@@ -760,6 +761,7 @@ cdef inline uint32_t read_tcp(
     cdef const TcpHeader* header = <const TcpHeader*>cursor.at
     cdef int64_t left = cursor.end - cursor.at
     cdef uint32_t length
+    packet.segment_length = <uint8_t>min(rest, <uint32_t>LONG_SEGMENT)
     if likely_false(left < <int64_t>sizeof(TcpHeader)):
         return read_cut_tcp(header, packet, left, rest)
     packet.src_port = be16(header.source_port)

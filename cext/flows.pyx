@@ -113,7 +113,7 @@ from cext.wire.ipv4 cimport (
     ipv4_header_length,
 )
 from cext.wire.ipv6 cimport Ipv6Header
-from cext.wire.tcp cimport TCP_ACK, TCP_SYN
+from cext.wire.tcp cimport TCP_ACK, TCP_FIN, TCP_SYN
 
 cdef extern from "<sys/mman.h>" nogil:
     int madvise(void* address, size_t length, int advice)
@@ -1048,9 +1048,7 @@ cdef inline void account(
             else:
                 follow_cut_sequence(flow, cold, packet, side)
             if packet.has & HAS_ACK:
-                id = fold_multiply(
-                    (<uint64_t>packet.seq << 32 | packet.ack) ^ ID_1, ID_2
-                )
+                id = segment_id(packet)
         if likely_true((packet.has & HAS_FLAGS) != 0):
             follow_endpoints(head, packet.tcp_flags, side)
             head.flags[side] |= packet.tcp_flags
@@ -1095,6 +1093,20 @@ cdef inline void account(
             put_off[0] += 1
     if likely_false(packet.quoted != NULL):
         table.count_quoted(packet)
+
+
+cdef inline uint64_t segment_id(const Packet* packet) noexcept nogil:
+    """Tell a TCP segment from others by what NAT, offloads and cuts leave alone.
+
+    What acknowledges has the numbers of what is sent next, payload or FIN. Offloads
+    change the length of segments with much payload alone, and few cuts leave numbers
+    without flags.
+    """
+    cdef uint64_t kind = packet.segment_length
+    kind |= <uint64_t>(packet.tcp_flags & TCP_FIN) << 6
+    return fold_multiply(
+        (<uint64_t>packet.seq << 32 | packet.ack) ^ ID_1, ID_2 ^ kind
+    )
 
 
 cdef uint32_t find(FlowTable table, const Lookup* key, uint32_t* slot) noexcept nogil:

@@ -43,6 +43,7 @@ cdef enum Tunnel:
 
 
 cdef enum:
+    LONG_SEGMENT = 61           # no TCP header is as long: it has payload
     LAYER_COUNT = 17
     TUNNEL_COUNT = 5
 
@@ -110,6 +111,7 @@ cdef struct Packet:
     uint8_t window_scale
     uint8_t icmp_type
     uint8_t icmp_code
+    uint8_t segment_length      # octets of the TCP segment, at most LONG_SEGMENT
     uint16_t ethertype
     uint64_t frame              # 1-based number in its capture
     Address src

@@ -40,8 +40,8 @@ SYN_OPTIONS = {  # of Linux: MSS, SACK permitted, timestamps, window scale
     "window_scale": (np.uint8, 10, 10),
     "options": (np.uint32, 0x031842, 0x031842),
 }
-# Number of the packet (in timeline.PACKETS) that has an id first.
-REQUEST_SAMPLES, REPLY_SAMPLES = (0, 2, 6, 9), (1, 4, 8)
+IP_HEADER = 20
+SAMPLE_SIZE = 4  # packet ids that a flow keeps of each direction
 TTL = {  # of requests and replies
     way.NIC_BEFORE: (64, 62),
     way.ENTRY_VXLAN: (63, 63),
@@ -307,28 +307,34 @@ def direction_columns(
 
 def samples(calls: Calls, shown: Array, *, is_reply: bool) -> tuple[Array, Array]:
     """Give the smallest packet ids of one direction, ascending, and their times."""
-    seq, ack = calls.isn + np.uint32(1), calls.reply_isn + np.uint32(1)
-    seq_after, ack_after = seq + np.uint32(way.REQUEST), ack + np.uint32(way.RESPONSE)
-    one = np.uint32(1)
-    if is_reply:
-        packets = REPLY_SAMPLES
-        pairs = (
-            (calls.reply_isn, seq),
-            (ack, seq_after),
-            (ack_after, seq_after + one),
-        )
-    else:
-        packets = REQUEST_SAMPLES
-        pairs = (
-            (calls.isn, np.zeros_like(calls.isn)),
-            (seq, ack),
-            (seq_after, ack_after),
-            (seq_after + one, ack_after + one),
-        )
-    ids = np.stack([packet_id(*pair) for pair in pairs], axis=1)
-    order = np.argsort(ids, axis=1)
-    times = np.take_along_axis(shown[list(packets)].T, order, axis=1)
+    each = segment_ids(calls.isn, calls.reply_isn, is_reply=is_reply)
+    ids = np.stack(list(each.values()), axis=1)
+    order = np.argsort(ids, axis=1)[:, :SAMPLE_SIZE]
+    times = np.take_along_axis(shown[list(each)].T, order, axis=1)
     return np.take_along_axis(ids, order, axis=1), times
+
+
+def segment_ids(isn: Array, reply_isn: Array, *, is_reply: bool) -> dict[int, Array]:
+    """Give the ids of one direction's packets, by their number in timeline.PACKETS."""
+    one = np.uint32(1)
+    seq, ack = isn + one, reply_isn + one
+    seq_after, ack_after = seq + np.uint32(way.REQUEST), ack + np.uint32(way.RESPONSE)
+    syn, empty = SYN_LENGTH - IP_HEADER, SEGMENT_LENGTH - IP_HEADER
+    if is_reply:
+        return {
+            1: packet_id(reply_isn, seq, syn),
+            4: packet_id(ack, seq_after, empty),
+            5: packet_id(ack, seq_after, empty + way.RESPONSE),
+            8: packet_id(ack_after, seq_after + one, empty, is_fin=True),
+        }
+    return {
+        0: packet_id(isn, np.zeros_like(isn), syn),
+        2: packet_id(seq, ack, empty),
+        3: packet_id(seq, ack, empty + way.REQUEST),
+        6: packet_id(seq_after, ack_after, empty),
+        7: packet_id(seq_after, ack_after, empty, is_fin=True),
+        9: packet_id(seq_after + one, ack_after + one, empty),
+    }
 
 
 def tick(host: Array, time: Array) -> Array:

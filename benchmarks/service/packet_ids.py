@@ -14,16 +14,21 @@ if TYPE_CHECKING:
 ID_1 = np.uint64(0xA0761D6478BD642F)
 ID_2 = np.uint64(0xE7037ED1A0B428DB)
 HALF = np.uint64(32)
+LONG_SEGMENT = 61  # longer than any TCP header
 LOW = np.uint64(0xFFFFFFFF)
 
 
-def packet_id(seq: Array, ack: Array) -> Array:
+def packet_id(seq: Array, ack: Array, length: int, *, is_fin: bool = False) -> Array:
     """Give the ids of TCP packets.
 
     Parameters
     ----------
     seq, ack : array of uint32
         Sequence and acknowledgement numbers.
+    length : int
+        Octets of the segment, with its header.
+    is_fin : bool
+        Whether FIN is set.
 
     Returns
     -------
@@ -31,7 +36,8 @@ def packet_id(seq: Array, ack: Array) -> Array:
         Both halves of a product of 128 bits, folded.
     """
     a = (seq.astype(np.uint64) << HALF | ack) ^ ID_1
-    high, low = product(a, ID_2)
+    kind = min(length, LONG_SEGMENT) | is_fin << 6
+    high, low = product(a, ID_2 ^ np.uint64(kind))
     folded: Array = high ^ low
     return folded
 

@@ -25,8 +25,8 @@ End = tuple[str, int]
 class Seen(NamedTuple):
     """One place on a connection's path, and what the packets look like there.
 
-    ``delay`` (us) is how long the client's packets take there, and twice that less how
-    long the server's have been on the way to the client.
+    ``delay`` (us) is how long the client's packets take there, ``back`` how much sooner
+    than at the client the server's pass; as long by default.
     """
 
     file: str
@@ -36,6 +36,7 @@ class Seen(NamedTuple):
     delay: int = 0
     outer: tuple[str, str] | None = None
     reply_ttl: int = 64
+    back: int | None = None
 
 
 class Segment(NamedTuple):
@@ -125,11 +126,21 @@ def _octets(seen: Seen, segment: Segment) -> bytes:
 
 
 class Wire:
-    """Captures that grow as connections pass."""
+    """Captures that grow as connections pass.
 
-    def __init__(self, folder: Path, clocks: dict[str, int] | None = None) -> None:
+    ``clocks`` has by how much (ns) each host's clock is wrong in the beginning,
+    ``drifts`` how much faster than time it runs.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        clocks: dict[str, int] | None = None,
+        drifts: dict[str, float] | None = None,
+    ) -> None:
         self._folder = folder
         self._clocks = clocks or {}
+        self._drifts = drifts or {}
         self._frames: dict[str, list[tuple[Frame, int]]] = {}
 
     def carry(
@@ -142,10 +153,13 @@ class Wire:
     ) -> None:
         """Let every place of a path see an exchange that begins `at` seconds."""
         for seen in path:
-            shift = self._clocks.get(seen.file.split(".")[0], 0)
+            host = seen.file.split(".")[0]
+            back = seen.delay if seen.back is None else seen.back
             for segment in exchange:
-                delay = seen.delay if segment.from_client else -seen.delay
-                time = START + round(at * SECOND) + (segment.at + delay) * 1000 + shift
+                delay = seen.delay if segment.from_client else -back
+                passed = round(at * SECOND) + (segment.at + delay) * 1000
+                drift = round(passed * self._drifts.get(host, 0))
+                time = START + passed + drift + self._clocks.get(host, 0)
                 octets = _octets(seen, segment)
                 frame = Frame(octets, time, len(octets))
                 self._frames.setdefault(seen.file, []).append((frame, owner))

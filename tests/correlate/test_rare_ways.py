@@ -4,15 +4,12 @@ import itertools
 
 from tests.correlate import ways
 from tests.correlate.simulated import SECOND, Wire, tcp, udp
+from tests.correlate.ways import numbers
 from tests.frames import rows
 
 WEB = ways.Service("web", "web", "10.152.183.1", 80, 8080, node_port=30080)
 OUTSIDER = ways.outsider(0)
 A, B, C = ways.NODES
-
-
-def numbers(n):
-    return 1_000_003 * (n + 1) + 500_000_000, 7_000_003 * (n + 1) + 90_000_000
 
 
 def test_datagrams_eliminate_nobody_though_clocks_disagree(tmp_path):

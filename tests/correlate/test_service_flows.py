@@ -5,9 +5,8 @@ import polars as pl
 import pytest
 
 import analyzer
-from benchmarks.service.flows import busy_service
+from benchmarks.service.flows import busy_service, segment_ids
 from benchmarks.service.load import REUSE_AFTER_S, Load, calls
-from benchmarks.service.packet_ids import packet_id
 from benchmarks.service.timeline import REQUEST, RESPONSE
 from tests.frames import NODEPORT
 
@@ -62,21 +61,10 @@ def test_what_does_not_vary_occurs_in_recorded_flows(busy, recorded):
 
 def test_samples_are_what_the_compiled_stage_samples(recorded):
     assert recorded.height > 20
-    one = np.uint32(1)
-    isn, reply_isn = (
-        recorded[f"{end}_isn"].to_numpy() for end in ("originator", "responder")
-    )
-    seq, ack = isn + one, reply_isn + one
-    asked, answered = seq + np.uint32(REQUEST), ack + np.uint32(RESPONSE)
-    requests = (
-        (isn, isn * 0),
-        (seq, ack),
-        (asked, answered),
-        (asked + one, answered + one),
-    )
-    replies = (reply_isn, seq), (ack, asked), (answered, asked + one)
-    for end, pairs in ("originator", requests), ("responder", replies):
-        ids = np.sort(np.stack([packet_id(*pair) for pair in pairs], axis=1), axis=1)
+    numbers = [recorded[f"{end}_isn"].to_numpy() for end in ("originator", "responder")]
+    for end, is_reply in ("originator", False), ("responder", True):
+        each = segment_ids(*numbers, is_reply=is_reply).values()
+        ids = np.sort(np.stack(list(each), axis=1), axis=1)[:, :4]
         assert recorded[f"{end}_packet_ids"].to_list() == ids.tolist()
 
 

@@ -84,6 +84,11 @@ def outsider(number: int) -> Host:
     return Host("external", f"client-{number}", OUTSIDE[number])
 
 
+def numbers(call: int) -> tuple[int, int]:
+    """Give both initial sequence numbers of a call, like no other's."""
+    return 1_000_003 * (call + 1) + 500_000_000, 7_000_003 * (call + 1) + 90_000_000
+
+
 class Ways:
     """Walks of calls; ``ports`` gives what masquerading takes as port."""
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import IP, UDP
+from scapy.layers.inet import IP, TCP, UDP
 
 from captures.lab import (
     CLIENT,
@@ -18,7 +18,7 @@ from captures.lab import (
     in_vxlan,
 )
 from captures.tunnels import vxlan_nodeport
-from tests.frames import flow_of, flow_rows, picked
+from tests.frames import as_frames, flow_of, flow_rows, picked
 
 MICROSECOND = 1_000
 FINGERPRINTS = (
@@ -81,6 +81,33 @@ def test_each_packet_id_has_the_time_of_its_packet(both_sides, side):
         assert {(time - START) / (20 * MICROSECOND) for time in times} <= positions[
             side
         ]
+
+
+def segment(flags, payload=b"", options=()):
+    header = TCP(sport=1, dport=2, seq=9_000, ack=7_000, flags=flags, options=options)
+    return ethernet() / IP(src=CLIENT, dst=NODE_A) / header / payload
+
+
+def test_an_acknowledgement_is_not_what_is_sent_next():
+    following = (segment("A"), segment("PA", b"request"), segment("FA"))
+    ids = [flow_of([each])["originator_packet_ids"] for each in following]
+    assert len(flow_of(following)["originator_packet_ids"]) == 3
+    assert len({id_ for (id_,) in ids}) == 3
+
+
+def test_offloads_that_join_segments_leave_the_first_one_s_id():
+    one, joined = (segment("A", b"x" * length) for length in (1448, 10 * 1448))
+    found = [flow_of([each])["originator_packet_ids"] for each in (one, joined)]
+    assert found[0] == found[1]
+
+
+def test_a_cut_header_leaves_the_packet_id():
+    inner = segment("PA", b"request", [("Timestamp", (1, 2))])
+    whole = as_frames([in_vxlan(inner)])
+    cut = [frame.cut(96) for frame in whole]
+    assert flow_of(cut)["originator_tcp_flags"] is None
+    found = [flow_of(each)["originator_packet_ids"] for each in (whole, cut)]
+    assert found[0] == found[1] != []
 
 
 def test_another_conversation_has_other_packet_ids():
