@@ -13,6 +13,8 @@ from analyzer.correlate.sightings import ON_ITS_WAY
 if TYPE_CHECKING:
     from analyzer.correlate.clocks import Clock
 
+#: Payload of a full segment on Ethernet, where no SYN told.
+_FULL_SEGMENT = 1460
 #: Packet ids that a flow keeps of each direction.
 _SAMPLES = 4
 _IDS = tuple(
@@ -51,7 +53,9 @@ def hops(
     -----
     Latencies are those of the packets that both points sampled, at most four in each
     direction. What was lost is told from what both counted, and only if each point's
-    capture spans what the other saw.
+    capture spans what the other saw, and shows both directions of anything at all.
+    Where frames hold several segments (GRO, TSO), it is the least number of segments
+    that carry the octets that are missing.
     """
     places = _with_samples(_places(ordered), samples, times)
     pairs = places.with_columns(
@@ -167,6 +171,9 @@ def _places(ordered: pl.DataFrame) -> pl.DataFrame:
             # The first packets of a capture may have been seen elsewhere before.
             _since=pl.col("start").min().over("point") - ON_ITS_WAY,
             _until=pl.col("end").max().over("point") + ON_ITS_WAY,
+            _is_two_way=(pl.min_horizontal("client_packets", "server_packets") > 0)
+            .any()
+            .over("point"),
             _place=PLACE,
             _packets=packets,
         )
@@ -184,15 +191,20 @@ def _with_samples(
 
     Times are ns on the reference's clock; packets that there are none of are null.
     """
-    lists = samples.collect()
-    flat = lists[lists["flow"].search_sorted(places["flow"])].select(
-        pl.col(f"{way}_packet_{what}s")
-        .list.get(number, null_on_oob=True)
-        .to_physical()
-        .alias(f"{way}_{what}_{number}")
-        for way in ("originator", "responder")
-        for what in ("id", "time")
-        for number in range(_SAMPLES)
+    ways = ("originator", "responder")
+    of_flows = samples.collect()
+    rows = of_flows["flow"].search_sorted(places["flow"])
+    flat = of_flows[rows].select(
+        *(
+            pl.col(f"{way}_packet_{what}s")
+            .list.get(number, null_on_oob=True)
+            .to_physical()
+            .alias(f"{way}_{what}_{number}")
+            for way in ways
+            for what in ("id", "time")
+            for number in range(_SAMPLES)
+        ),
+        *(f"{way}_syn_mss" for way in ways),
     )
     sampled = (
         pl.concat([places, flat], how="horizontal")
@@ -205,6 +217,10 @@ def _with_samples(
         ("client", "originator", "responder"),
         ("server", "responder", "originator"),
     ):
+        # Each side says how much it takes.
+        columns[f"{side}_mss"] = (
+            pl.when("flips").then(f"{same}_syn_mss").otherwise(f"{other}_syn_mss")
+        )
         for number in range(_SAMPLES):
             for what in ("id", "time"):
                 value = (
@@ -226,6 +242,7 @@ def _with_samples(
         "end",
         "_since",
         "_until",
+        "_is_two_way",
         "fragments",
         "client_packets",
         "server_packets",
@@ -291,10 +308,20 @@ def _losses(side: str, *, backwards: bool) -> dict[str, pl.Expr]:
     came = behind(f"{side}_payload_bytes").cast(pl.Int64)
     packets_sent = before(f"{side}_packets").cast(pl.Int64)
     packets_came = behind(f"{side}_packets").cast(pl.Int64)
+    payloads = sent / packets_sent.clip(1), came / packets_came.clip(1)
+    full = pl.coalesce(
+        f"{side}_mss",
+        pl.col(f"{side}_mss").shift(-1),
+        pl.min_horizontal(*payloads).ceil().clip(_FULL_SEGMENT),
+    ).clip(1)
+    # Offloads join segments: then frames do not count them.
+    is_joined = pl.max_horizontal(*payloads) > full
+    least = ((sent - came) / full).ceil().cast(pl.Int64)
     missing = (
-        pl.when(sent > came)
-        # Offloads join segments: what is missing counts as segments of average size.
-        .then(((sent - came) * packets_sent / sent).round().clip(1).cast(pl.Int64))
+        pl.when((sent > came) & is_joined)
+        .then(least)
+        .when(sent > came)
+        .then(pl.max_horizontal(least, packets_sent - packets_came))
         .when((sent == 0) & (came == 0))
         .then((packets_sent - packets_came).clip(0))
         .when(sent <= came)
@@ -308,8 +335,9 @@ def _losses(side: str, *, backwards: bool) -> dict[str, pl.Expr]:
             pl.col(name).eq_missing(pl.col(name).shift(-1))
             for name in ("client_seq_start", "server_seq_start")
         )
-        # On `lo`, each direction has a tuple of its own.
+        # On `lo`, each direction has a tuple of its own; filters may take only one.
         & (packets_sent > 0)
+        & ((packets_came > 0) | behind("_is_two_way"))
         & (pl.col("_since") <= pl.col("start").shift(-1))
         & (pl.col("_since").shift(-1) <= pl.col("start"))
         & (pl.col("_until") >= pl.col("end").shift(-1))

@@ -290,11 +290,16 @@ def by_side(seen: pl.DataFrame) -> pl.DataFrame:
 
 
 def samples(flows: pl.LazyFrame) -> pl.LazyFrame:
-    """Give the sampled packets of each flow: one row per ``flow``, sorted, as lists."""
+    """Give the sampled packets of each flow, as lists, and the segments' sizes.
+
+    One row per ``flow``, sorted.
+    """
     return flows.select(
         "flow",
         "originator_packet_ids",
         "originator_packet_times",
         "responder_packet_ids",
         "responder_packet_times",
+        "originator_syn_mss",
+        "responder_syn_mss",
     )

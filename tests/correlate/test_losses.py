@@ -1,0 +1,95 @@
+"""Losses are counted where both points' captures span a connection, nowhere else."""
+
+from tests.correlate import ways
+from tests.correlate.simulated import Wire, tcp
+from tests.correlate.ways import numbers
+from tests.frames import rows
+
+A, B, _ = ways.NODES
+WAY = ways.Ways().direct(ways.pod("client", 1, A), 41000, ways.pod("web", 2, B), 8080)
+FULL = tuple(seen for seen in WAY.seen if ".eth0." in seen.file)
+FIRST, BEHIND = FULL
+ALL = tcp(*numbers(1))
+
+
+def spanning(tmp_path):
+    """Give captures that begin before everything else and end after it."""
+    wire = Wire(tmp_path)
+    for n, at in enumerate((-5, 5)):
+        path = [seen._replace(client=(seen.client[0], 50000 + n)) for seen in FULL]
+        wire.carry(path, tcp(*numbers(90 + n)), at=at)
+    return wire
+
+
+def hops_of_the_call(wire):
+    tables = wire.tables()
+    (id_,) = (
+        row["connection_id"]
+        for row in rows(tables.connections)
+        if row["client_port"] == 41000
+    )
+    hops = [hop for hop in rows(tables.hops) if hop["connection_id"] == id_]
+    return {hop["direction"]: hop for hop in hops}
+
+
+def without(number):
+    return [segment for n, segment in enumerate(ALL) if n != number]
+
+
+def test_more_behind_than_before_was_lost_by_the_capture(tmp_path):
+    wire = spanning(tmp_path)
+    wire.carry([FIRST], without(3))
+    wire.carry([BEHIND], ALL)
+    hop = hops_of_the_call(wire)["to_backend"]
+    assert (hop["lost_segments"], hop["capture_loss"]) == (0, True)
+
+
+def later(segments):
+    return [segment._replace(at=segment.at + 3_000_000) for segment in segments]
+
+
+def test_nothing_is_lost_where_a_capture_had_not_begun(tmp_path):
+    wire = Wire(tmp_path)
+    wire.carry([FIRST], ALL[:3])
+    wire.carry(FULL, later(ALL[3:]))
+    for hop in hops_of_the_call(wire).values():
+        assert (hop["lost_segments"], hop["capture_loss"]) == (None, False)
+
+
+def test_nothing_is_lost_where_a_capture_had_ended(tmp_path):
+    wire = Wire(tmp_path)
+    wire.carry(FULL, ALL[:4])
+    wire.carry([FIRST], later(ALL[4:]))
+    for hop in hops_of_the_call(wire).values():
+        assert (hop["lost_segments"], hop["capture_loss"]) == (None, False)
+
+
+def test_one_point_has_no_hops(tmp_path):
+    wire = Wire(tmp_path)
+    wire.carry([FIRST], ALL)
+    assert rows(wire.tables().hops) == []
+
+
+def test_an_acknowledgement_that_was_lost_is_no_request_later(tmp_path):
+    wire = spanning(tmp_path)
+    wire.carry([FIRST], ALL)
+    wire.carry([BEHIND], without(2))
+    hop = hops_of_the_call(wire)["to_backend"]
+    assert hop["latency_p99"] <= 20_000 + hop["clock_bound"]
+
+
+def test_a_request_that_did_not_arrive_is_lost(tmp_path):
+    wire = spanning(tmp_path)
+    wire.carry([FIRST], ALL)
+    wire.carry([BEHIND], without(3))
+    hops = hops_of_the_call(wire)
+    assert hops["to_backend"]["lost_segments"] == 1
+    assert hops["to_client"]["lost_segments"] == 0
+    assert not hops["to_backend"]["capture_loss"]
+
+
+def test_an_answer_that_did_not_arrive_is_lost(tmp_path):
+    wire = spanning(tmp_path)
+    wire.carry([FIRST], without(4))
+    wire.carry([BEHIND], ALL)
+    assert hops_of_the_call(wire)["to_client"]["lost_segments"] == 1
