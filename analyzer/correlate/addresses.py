@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from analyzer.cluster import Cluster
 
 #: Devices that packets pass before they are encapsulated, or after.
-_OVERLAY = r"/(vxlan|flannel|geneve|genev_sys|tunl|wireguard|wg)[^/]*$"
+OVERLAY = r"/(vxlan|flannel|geneve|genev_sys|tunl|wireguard|wg)[^/]*$"
 #: Devices that a node's own calls leave by when they are for its pods.
 _POD_SIDE = r"/(cali|veth|lxc|eni|azv|tap)[^/]*$"
 ROLES = pl.Enum(["pod", "node", "tunnel", "service", "external"])
@@ -78,7 +78,7 @@ def point_places(roles: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
         flows.select(pl.col("point").unique())
         .with_columns(
             node=pl.when(host.is_in(nodes.implode())).then(host.cast(pl.Categorical)),
-            is_overlay=point.str.contains(_OVERLAY),
+            is_overlay=point.str.contains(OVERLAY),
             is_pod_side=point.str.contains(_POD_SIDE),
         )
         .collect()

@@ -57,7 +57,7 @@ def group(seen: pl.DataFrame, flows: pl.LazyFrame, hosts: list[int]) -> Grouped:
     ]
     others = seen.filter(pl.col("protocol") != "tcp")
     if others.height:
-        found.append(exchanges(by_side(others)))
+        found.append(exchanges(by_side(others), times))
     groups = pl.concat(found)
     if groups.height == seen.height:
         seen = seen.with_columns(groups.sort("flow")["group"])

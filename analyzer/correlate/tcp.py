@@ -38,6 +38,8 @@ _COLUMNS = (
     "responder_seq_start",
     "responder_seq_end",
     "originator_ttl",
+    "responder_ttl",
+    "copies",
     "is_tunneled",
     *_PAYLOADS,
 )
@@ -144,6 +146,7 @@ def by_both_numbers(seen: pl.DataFrame) -> pl.DataFrame:
 def _doubtful(several: pl.DataFrame) -> pl.DataFrame:
     """Give the keys of groups that one connection cannot be: ``_key``, some twice."""
     tsval = pl.col("originator_syn_tsval")
+    ttls = both_ttls("originator", "responder")
     is_small = pl.min_horizontal(_NUMBERED) < _SMALL_NUMBER
     small = several.lazy().filter(is_small.any().over("_key"))
     return pl.concat(
@@ -159,6 +162,8 @@ def _doubtful(several: pl.DataFrame) -> pl.DataFrame:
             .agg(
                 pl.col("originator_ttl", "is_tunneled", "start", *_PAYLOADS).max(),
                 tsval.unique().drop_nulls().alias("tsvals"),
+                least_ttls=ttls.min(),
+                most_ttls=ttls.max(),
             )
             .group_by("_key")
             .agg(
@@ -168,6 +173,9 @@ def _doubtful(several: pl.DataFrame) -> pl.DataFrame:
                 is_one_path=(
                     pl.struct("originator_ttl", "is_tunneled").n_unique() == pl.len()
                 )
+                & (pl.col("least_ttls").min() == pl.col("most_ttls").max()).fill_null(
+                    value=True
+                )
                 & (pl.col("start").max() - pl.col("start").min() < _SECOND)
                 & pl.all_horizontal(pl.col(_PAYLOADS).n_unique() == 1),
             )
@@ -175,6 +183,16 @@ def _doubtful(several: pl.DataFrame) -> pl.DataFrame:
             .select("_key"),
         ]
     ).collect()
+
+
+def both_ttls(one: str, other: str) -> pl.Expr:
+    """Add the TTLs of both directions: the same sum wherever a connection passes.
+
+    Every hop takes one from either, from the one before and from the other behind it.
+    Where copies of other interfaces are, each shows where its own side begins.
+    """
+    ttls = pl.col(f"{one}_ttl").cast(pl.Int16) + pl.col(f"{other}_ttl").cast(pl.Int16)
+    return pl.when(pl.col("copies") == 0).then(ttls)
 
 
 def in_runs(seen: pl.LazyFrame, *keys: str, gap: int) -> pl.LazyFrame:

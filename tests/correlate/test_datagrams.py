@@ -1,23 +1,34 @@
 """Datagrams join across NAT only where nothing else could be meant."""
 
+import pytest
+
+from tests.correlate import ways
 from tests.correlate.lab import CLIENT_POD, NODE_A, OUTSIDE, POD_A, POD_B, TUNNEL_A
 from tests.correlate.simulated import Seen, Wire, ping, udp
 
 QUERY, ANSWER = b"\x12\x34query for web", b"\x12\x34answer for web"
 DNS = ("10.152.183.10", 53)
+WEB = ways.Service("web", "web", "10.152.183.1", 80, 8080, node_port=30080)
+A, B, C = ways.NODES
+
+
+def behind(client, server):
+    """Give what passes the tunnel's device, forwarded once by either node."""
+    device = "node-a.vxlan.calico.pcap"
+    return Seen(device, client, server, ttl=63, delay=20, reply_ttl=63)
 
 
 def dnat(client=(CLIENT_POD, 33000), backend=(POD_B, 53)):
     return [
-        Seen("node-a.cali9.pcap", client, DNS, ttl=64),
-        Seen("node-a.vxlan.calico.pcap", client, backend, ttl=63, delay=20),
+        Seen("node-a.cali9.pcap", client, DNS, ttl=64, reply_ttl=62),
+        behind(client, backend),
     ]
 
 
 def masqueraded(client, snat, backend=(POD_B, 53)):
     return [
-        Seen("node-a.eth0.pcap", client, (NODE_A, 30053), ttl=64),
-        Seen("node-a.vxlan.calico.pcap", (TUNNEL_A, snat), backend, ttl=63, delay=20),
+        Seen("node-a.eth0.pcap", client, (NODE_A, 30053), ttl=64, reply_ttl=62),
+        behind((TUNNEL_A, snat), backend),
     ]
 
 
@@ -77,7 +88,7 @@ def test_unanswered_datagrams_with_the_same_payload_stay_apart(tmp_path):
 def test_an_echo_whose_identifier_was_rewritten_is_one_row(tmp_path):
     wire = Wire(tmp_path)
     path = [
-        Seen("node-a.cali9.pcap", (CLIENT_POD, 0), (OUTSIDE, 0), ttl=64),
+        Seen("node-a.cali9.pcap", (CLIENT_POD, 0), (OUTSIDE, 0), ttl=64, reply_ttl=63),
         Seen("node-a.eth0.pcap", (NODE_A, 0), (OUTSIDE, 0), ttl=63, delay=30),
     ]
     wire.carry(path, ping({"node-a.cali9.pcap": 77, "node-a.eth0.pcap": 5001}))
@@ -85,3 +96,33 @@ def test_an_echo_whose_identifier_was_rewritten_is_one_row(tmp_path):
     assert (row["client_ip"], row["snat_ip"]) == (CLIENT_POD, NODE_A)
     assert (row["destination_ip"], row["backend_ip"]) == (OUTSIDE, OUTSIDE)
     assert row["snat_port"] is None
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+def test_a_leg_to_a_pod_is_not_followed_by_another_pod_s(tmp_path, with_state):
+    web = [ways.pod("web", 1, C), ways.pod("web", 2, B)]
+    cluster = ways.state(tmp_path, web, [WEB])
+    wire = Wire(tmp_path)
+    made = ways.Ways()
+    same = udp(b"the same question", b"the same answer")
+    own = made.to_service(ways.node(C), 41000, WEB, "ClusterIP", C, web[0])
+    wire.carry(own.seen, same)
+    other = made.to_service(ways.outsider(0), 42000, WEB, "NodePort", C, web[1])
+    at_b = [seen for seen in other.seen if seen.file.startswith(B)]
+    wire.carry(at_b, same, at=0.0001)
+    assert len(wire.connections(cluster if with_state else None)) == 2
+
+
+@pytest.mark.parametrize("with_state", [True, False])
+def test_two_legs_in_tunnels_are_of_two_clients(tmp_path, with_state):
+    client, web = ways.pod("client", 1, A), ways.pod("web", 2, B)
+    cluster = ways.state(tmp_path, [client, web], [WEB])
+    wire = Wire(tmp_path)
+    made = ways.Ways()
+    same = udp(b"the same question", b"the same answer")
+    own = made.to_service(ways.node(A), 41000, WEB, "ClusterIP", A, web)
+    pods = made.to_service(client, 42000, WEB, "ClusterIP", A, web)
+    for n, walk in enumerate((own, pods)):
+        seen = [each for each in walk.seen if ".vxlan." in each.file]
+        wire.carry(seen, same, at=n / 1000)
+    assert len(wire.connections(cluster if with_state else None)) == 2

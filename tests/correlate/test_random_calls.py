@@ -1,7 +1,7 @@
 """Whatever calls there are, and wherever they are seen: one row each, and no lie."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.correlate import ways
@@ -17,7 +17,14 @@ from tests.correlate.simulated import SECOND
 RANDOM = st.randoms(use_true_random=False)
 SHIFT = st.integers(-3 * SECOND, 3 * SECOND)
 CLOCKS = st.fixed_dictionaries(dict.fromkeys(ways.NODES, SHIFT))
-FEW = settings(max_examples=15)  # each writes and reads up to thirty captures
+# Each writes and reads up to thirty captures, and draws all numbers of its calls.
+FEW = settings(
+    max_examples=15,
+    suppress_health_check=[
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
 
 
 @FEW

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.correlate import ways
 from tests.correlate.lab import CLIENT_POD, NODE_A, OUTSIDE, POD_B, TUNNEL_A, node_port
 from tests.correlate.simulated import Seen, Wire, tcp
 
@@ -44,6 +45,17 @@ def test_made_up_numbers_join_no_clients(tmp_path, numbers):
     fronts = [row for row in rows if row["client_ip"] == OUTSIDE]
     assert sorted(row["client_port"] for row in fronts) == [41000, 41001, 41002]
     assert all(row["backend_ip"] in (None, POD_B) for row in fronts)
+
+
+def test_made_up_numbers_join_no_ways_of_other_lengths(tmp_path):
+    wire = Wire(tmp_path)
+    web = ways.pod("web", 2, "node-a")
+    own = ways.Ways().direct(ways.node("node-a"), 41000, web, 8080)
+    other = ways.Ways().direct(ways.pod("client", 1, "node-c"), 42000, web, 8080)
+    at_a = [seen for seen in other.seen if seen.file.startswith("node-a.cali")]
+    for n, seen in enumerate((own.seen, at_a)):
+        wire.carry(seen, tcp(0, 0, tsval=n), at=n / 1000)
+    assert len(wire.connections()) == 2
 
 
 def test_an_unanswered_call_is_joined_by_its_syn(tmp_path):
