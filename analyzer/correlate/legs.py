@@ -244,6 +244,7 @@ def in_path_order(
             -pl.col("_reply_ttl"),
             "_tuple_passed",
             "ends",
+            nulls_last=True,
         )
         .with_row_index("leg")
         .select("leg", "_tuple", "_ttl", "_client_outer", "_server_outer")
@@ -279,6 +280,7 @@ def in_path_order(
                 pl.col("is_tunneled") == (pl.col("_side") == _CLIENT_SIDE),
                 "point",
                 "flow",
+                nulls_last=True,
             ),
         )
         .collect()
@@ -322,7 +324,9 @@ def _with_passing(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
     """Add when the same packet of the client passed each sighting: ``_passed`` (us).
 
     It is the first packet, unless a connection was open before some capture began;
-    then it is how much later than elsewhere the sampled packets passed.
+    then it is how much later the client's sampled packets passed, and how much sooner
+    the server's, than at the sighting that has the most packets in common with others.
+    Without a packet in common it is null.
     """
     start = pl.col("start").fill_null(0)
     is_late = (
@@ -332,25 +336,39 @@ def _with_passing(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
     late = seen.filter(is_late)
     if late.is_empty():
         return seen.lazy().with_columns(_passed=start // 1000)
-    delays = (
-        late.lazy()
-        .join(samples, on="flow")
-        .select(
-            "group",
-            "flow",
-            shift=pl.col("raw_start") - pl.col("start"),
-            id=pl.when("flips")
-            .then("responder_packet_ids")
-            .otherwise("originator_packet_ids"),
-            time=pl.when("flips")
-            .then("responder_packet_times")
-            .otherwise("originator_packet_times"),
+    sampled = late.lazy().join(samples, on="flow")
+    times = (
+        pl.concat(
+            [
+                sampled.select(
+                    "group",
+                    "flow",
+                    shift=pl.col("raw_start") - pl.col("start"),
+                    sign=pl.when(pl.col("flips") == (side == "responder"))
+                    .then(1)
+                    .otherwise(-1),
+                    id=f"{side}_packet_ids",
+                    time=f"{side}_packet_times",
+                )
+                for side in ("originator", "responder")
+            ]
         )
         .explode("id", "time")
         .drop_nulls()
-        .with_columns(time=pl.col("time").to_physical() - pl.col("shift"))
-        .filter(pl.len().over("group", "id") > 1)
-        .with_columns(pl.col("time") - pl.col("time").min().over("group", "id"))
+        .with_columns(
+            time=pl.col("time").to_physical() - pl.col("shift"),
+            in_common=pl.len().over("group", "sign", "id") - 1,
+        )
+        .with_columns(in_common=pl.col("in_common").sum().over("flow"))
+    )
+    most = pl.col("in_common").max().over("group")
+    least_flow = pl.col("flow").min().over("group")
+    compared = times.filter(pl.col("in_common") == most).filter(
+        pl.col("flow") == least_flow
+    )
+    delays = (
+        times.join(compared, on=["group", "sign", "id"], suffix="_compared")
+        .with_columns(time=pl.col("sign") * (pl.col("time") - pl.col("time_compared")))
         .group_by("flow")
         .agg(_delay=pl.col("time").median().cast(pl.Int64))
     )
@@ -359,7 +377,7 @@ def _with_passing(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
         .join(delays, on="flow", how="left", maintain_order="left")
         .with_columns(
             _passed=pl.when(is_late)
-            .then(start.min().over("group") + pl.col("_delay").fill_null(0))
+            .then(start.min().over("group") + pl.col("_delay"))
             .otherwise(start)
             // 1000
         )
