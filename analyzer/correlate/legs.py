@@ -26,6 +26,8 @@ _KEYS = (
     "ends",
     "host",
     "point",
+    "client",
+    "server",
     "is_tunneled",
     "client_ttl",
     "server_ttl",
@@ -213,9 +215,10 @@ def in_path_order(
     Notes
     -----
     Every hop takes one from the TTL of what the client sends, whatever clocks say.
-    Between the same TTL, a tunnel's end at the client's side comes before the other,
-    the client's own host before all and the backend's behind. Then the time decides,
-    host by host: packets leave one before they reach the next. Where requests and
+    Between the same TTL, the end of a tunnel, or the node, at the client's side comes
+    before the other, the client's own host before all and the backend's behind. Then
+    the time decides, host by host: packets leave one before they reach the next. Where
+    no packets link the clocks either, two hosts stand in no certain order. Where requests and
     replies have different tuples (on ``lo``), what was seen of replies alone is the
     client's side.
     """
@@ -298,8 +301,11 @@ def _side(nodes: pl.DataFrame, ends_of_tunnels: pl.Series) -> pl.Expr:
     pairs = nodes.select(own)["host"].implode()
 
     def is_at(end: str) -> pl.Expr:
-        # Without its tunnel, a packet goes where others of its tuple go in it.
-        outer = pl.coalesce(f"{end}_outer", f"_{end}_outer")
+        # Without its tunnel, a packet goes where others of its tuple go in it, else
+        # from one address to the other.
+        outer = pl.coalesce(
+            f"{end}_outer", f"_{end}_outer", (pl.col(end) // 65536).cast(pl.UInt32)
+        )
         return _pair(outer).is_in(pairs)
 
     return (

@@ -91,6 +91,15 @@ def test_a_node_s_call_of_its_own_port_is_not_taken_for_a_direct_one(tmp_path):
     assert row["destination_ip"] is None
 
 
+def test_a_datagram_leaves_its_sender_before_it_arrives(tmp_path):
+    cluster = ways.state(tmp_path, [], [WEB])
+    wire = Wire(tmp_path, {B: -SECOND})
+    walk = ways.Ways().direct(ways.node(A), 41000, ways.node(B), 9000)
+    wire.carry(walk.seen, udp(b"a question", None))
+    (row,) = wire.connections(cluster)
+    assert row["points"] == ["node-a/eth0", "node-b/eth0"]
+
+
 def test_a_short_snapshot_eliminates_nobody_whose_leg_it_shows(tmp_path):
     web = [ways.pod("web", 0, A), ways.pod("web", 1, B)]
     cluster = ways.state(tmp_path, web, [WEB])
