@@ -167,14 +167,24 @@ def _node_names(tunneled: pl.DataFrame) -> pl.DataFrame:
         .unique()
         .with_columns(pairs=pl.len().over(host))
     )
-    return (
+    ends = (
         pl.concat([pairs.select(*host, "pairs", outer=end) for end in ("low", "high")])
         .group_by(*host, "pairs", "outer")
         .len()
         .filter(pl.col("len") == pl.col("pairs"))
-        .filter(pl.len().over(host) == 1)
-        .filter(pl.len().over("outer") == 1)
-        .select("outer", "node")
+    )
+    named = _one_to_one(ends)
+    # A node with one tunnel of a family is at its other end if the first is taken.
+    left = ends.join(named, on="outer", how="anti").join(named, on="node", how="semi")
+    return pl.concat([named, _one_to_one(left)]).select("outer", "node")
+
+
+def _one_to_one(ends: pl.DataFrame) -> pl.DataFrame:
+    """Keep hosts with one end of their tunnels left, which is no other host's."""
+    import polars as pl
+
+    return ends.filter(pl.len().over("node", "is_v6") == 1).filter(
+        pl.len().over("outer") == 1
     )
 
 
@@ -185,6 +195,19 @@ def _nodes(flows: pl.LazyFrame, connections: pl.LazyFrame) -> tuple[InferredNode
     lenders = connections.select(pl.col("snat_ip").cast(pl.String)).unique().collect()
 
     columns = ("originator_ip", "responder_ip")
+    # What was only called may not exist: the endpoint of a pod that is gone.
+    speakers = (
+        pl.concat(
+            [
+                flows.filter(pl.col(f"{side}_packets") > 0).select(
+                    code=pl.col(f"{side}_ip").to_physical()
+                )
+                for side in ("originator", "responder")
+            ]
+        )
+        .unique()
+        .collect()
+    )
     texts = (
         pl.concat(
             [
@@ -211,6 +234,10 @@ def _nodes(flows: pl.LazyFrame, connections: pl.LazyFrame) -> tuple[InferredNode
     roles = (
         roles_in_tunnels(flows)
         .filter(pl.col("outer").is_not_null())
+        .filter(
+            (pl.col("role") != "pod")
+            | pl.col("code").is_in(speakers["code"].drop_nulls().implode())
+        )
         .join(texts, on="code")
         .join(texts.select("code", owner="address"), left_on="outer", right_on="code")
         .with_columns(

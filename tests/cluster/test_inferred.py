@@ -2,6 +2,7 @@
 
 import json
 
+import polars as pl
 import pytest
 
 import analyzer
@@ -10,14 +11,17 @@ from tests.frames import CAPTURES
 
 RECORDED = CAPTURES / "cluster"
 BLOCKS = {
-    "k8s-master": ("10.1.235.192/26",),
-    "k8s-worker01": ("10.1.79.64/26",),
-    "k8s-worker02": ("10.1.69.192/26",),
-    "k8s-worker03": ("10.1.39.192/26",),
+    "k8s-master": {"10.1.235.192/26", "fd00:10:1:30::/122"},
+    "k8s-worker01": {"10.1.79.64/26", "fd00:10:1:31::/122"},
+    "k8s-worker02": {"10.1.69.192/26", "fd00:10:1:32::/122"},
+    "k8s-worker03": {"10.1.39.192/26", "fd00:10:1:33::/122"},
 }
 
 
-@pytest.fixture(scope="module", params=["nodeport", "loadbalancer"])
+@pytest.fixture(
+    scope="module",
+    params=[path.parent.name for path in sorted(RECORDED.glob("*/cluster"))],
+)
 def recording(request):
     folder = RECORDED / request.param
     tables = analyzer.build_tables(sorted(folder.glob("*.pcap*")))
@@ -30,10 +34,13 @@ def test_nodes_are_those_of_the_cluster(recording):
     nodes = {node.name: node for node in inferred.nodes}
     assert nodes.keys() == {node.name for node in state.nodes}
     for node in state.nodes:
-        assert nodes[node.name].addresses == node.internal_ips
-        assert nodes[node.name].vnis == (4096,)
-        assert set(nodes[node.name].tunnel_ips) <= set(node.tunnel_ips)
-    assert {name: node.pod_blocks for name, node in nodes.items()} == BLOCKS
+        found = nodes[node.name]
+        assert found.addresses
+        assert set(found.addresses) <= set(node.internal_ips)
+        assert found.vnis == (4096,)
+        assert set(found.tunnel_ips) <= set(node.tunnel_ips)
+        assert found.pod_blocks
+        assert set(found.pod_blocks) <= BLOCKS[node.name]
 
 
 def test_pods_are_on_the_nodes_of_the_cluster(recording):
@@ -65,6 +72,24 @@ def test_what_was_inferred_can_be_read_as_cluster_state(recording, tmp_path):
     assert {node.name for node in state.nodes} == {node.name for node in inferred.nodes}
     for front in inferred.services:
         assert state.services_at(front.address, front.port, front.protocol)
+
+
+def test_a_node_has_one_name_for_both_families():
+    folder = RECORDED / "dualstack"
+    tables = analyzer.build_tables(sorted(folder.glob("*.pcap*")))
+    state = analyzer.Cluster.load([folder / "cluster"])
+    inferred = infer(tables.flows, tables.connections)
+    of_state = {node.name: set(node.internal_ips) for node in state.nodes}
+    assert {node.name: set(node.addresses) for node in inferred.nodes} == of_state
+
+
+def test_what_was_only_called_is_no_pod():
+    tables = analyzer.build_tables(sorted((RECORDED / "mixed").glob("*.pcap*")))
+    inferred = infer(tables.flows, tables.connections)
+    stale = "10.1.69.240"  # the endpoint of a pod that is gone
+    called = tables.flows.filter(pl.col("responder_ip").cast(pl.String) == stale)
+    assert called.collect().height
+    assert stale not in {pod for node in inferred.nodes for pod in node.pods}
 
 
 def test_a_capture_without_tunnels_tells_no_nodes():
