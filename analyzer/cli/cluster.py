@@ -52,7 +52,7 @@ def cluster() -> None:
     metavar="PATH...",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, allow_dash=True),
 )
 @click.option(
     "-o",
@@ -70,9 +70,9 @@ def show(paths: tuple[Path, ...], file: Path | None, output: Output) -> None:
     say, and files. PATH is a file or a directory of files, named anyhow: what they hold
     decides. In JSON and CSV, the field "kind" says what a row is about.
 
-    Of captures, shows what the packets tell without any cluster state: nodes, their
-    tunnels, pods and blocks, and the addresses that led elsewhere. That is inferred,
-    and so marked.
+    Of captures (files, directories without cluster state, or - for standard input),
+    shows what the packets tell without any: nodes, their tunnels, pods and blocks, and
+    the addresses that led elsewhere. That is inferred, and so marked.
 
     \b
     Examples:
@@ -81,13 +81,15 @@ def show(paths: tuple[Path, ...], file: Path | None, output: Output) -> None:
       analyze cluster show --json captures/reference
       analyze cluster show captures/tunnels/vxlan_nodeport.pcap
     """
-    from analyzer.cli.inferred import are_captures, show_inferred
+    from analyzer.cli.inferred import captures_among, show_inferred
 
-    if are_captures(paths):
-        show_inferred(paths, file, output)
+    if captures := captures_among(paths):
+        show_inferred(captures, file, output)
         return
     if file is not None:
-        raise click.UsageError("-o writes what captures tell: give captures")
+        raise click.UsageError(
+            "-o writes what captures tell: name captures, not cluster state"
+        )
     from analyzer.cluster import Cluster
 
     state = Cluster.load(paths)

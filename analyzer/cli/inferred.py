@@ -9,6 +9,7 @@ import click
 
 from analyzer.capture import is_capture
 from analyzer.cli import format as say
+from analyzer.cli.captures import STDIN, find_captures
 from analyzer.cli.table import Column, number
 from analyzer.errors import AnalyzerError, CaptureError, ClusterError
 
@@ -19,22 +20,39 @@ if TYPE_CHECKING:
     from analyzer.cluster.inferred import Inferred, InferredService
 
 
-def are_captures(paths: tuple[Path, ...]) -> bool:
-    """Tell whether files are captures, by their first octets.
+def captures_among(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Give the captures that were named, none if it is cluster state that was.
+
+    A directory is one of captures if it has some and nothing in it is cluster state;
+    standard input always is a capture.
 
     Raises
     ------
     ClusterError
-        If some are and others are not.
+        If captures and others were named.
     """
-    of_captures = [_is_capture(path) for path in paths]
-    if any(of_captures) and not all(of_captures):
+    of_captures = [_holds_captures(path) for path in paths]
+    if not any(of_captures):
+        return ()
+    if not all(of_captures):
         other = paths[of_captures.index(False)]
         raise ClusterError(
             f"{other}: not a capture, but others are",
             hint="show captures or cluster state, not both at once",
         )
-    return all(of_captures)
+    return find_captures(map(str, paths))
+
+
+def _holds_captures(path: Path) -> bool:
+    if path == STDIN:
+        return True
+    if not path.is_dir():
+        return _is_capture(path)
+    if not any(_is_capture(file) for file in path.iterdir() if file.is_file()):
+        return False
+    from analyzer.cluster import Cluster
+
+    return not any(source.used for source in Cluster.load([path]).sources)
 
 
 def _is_capture(path: Path) -> bool:
@@ -45,12 +63,14 @@ def _is_capture(path: Path) -> bool:
         return False
 
 
-def show_inferred(paths: tuple[Path, ...], file: Path | None, output: Output) -> None:
+def show_inferred(
+    captures: tuple[Path, ...], file: Path | None, output: Output
+) -> None:
     """Print what captures tell, and write it as cluster state if asked to."""
     from analyzer.cluster.inferred import as_objects, infer
     from analyzer.pipeline import build_tables
 
-    tables = build_tables(paths)
+    tables = build_tables(captures)
     inferred = infer(tables.flows, tables.connections)
     if output.is_for_people:
         _print(inferred, output)
@@ -70,7 +90,8 @@ def show_inferred(paths: tuple[Path, ...], file: Path | None, output: Output) ->
 
 def _print(inferred: Inferred, output: Output) -> None:
     output.rows(
-        f"{say.plural(len(inferred.nodes), 'node')} (inferred from packets)",
+        f"{say.plural(len(inferred.nodes), 'node')}"
+        " (inferred from packets; pod blocks are a guess)",
         [
             Column("node", is_essential=True),
             "addresses",
