@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.cli.output import Output
+    from analyzer.cli.table import Forms
     from analyzer.cluster.inferred import Inferred, InferredService
 
 
@@ -120,7 +121,7 @@ def _print(inferred: Inferred, output: Output) -> None:
             Column("address", is_essential=True),
             "protocol",
             "kind",
-            Column("backends", is_essential=True),
+            Column("backends", _list_forms, is_essential=True),
             number("connections", say.count),
         ],
         [
@@ -133,7 +134,14 @@ def _print(inferred: Inferred, output: Output) -> None:
             )
             for service in inferred.services
         ],
+        narrowing=("backends",),
     )
+
+
+def _list_forms(texts: list[str]) -> Forms:
+    if len(texts) < 2:
+        return ", ".join(texts)
+    return ", ".join(texts), f"{texts[0]} +{len(texts) - 1}"
 
 
 def _backends(service: InferredService) -> list[str]:

@@ -35,6 +35,12 @@ def test_a_directory_of_captures_is_none_of_cluster_state(analyze, tmp_path):
     assert analyze("cluster", "show", str(folder), "-o", str(file)).exit_code == 2
 
 
+def test_backends_are_counted_where_there_is_no_room_for_all(analyze):
+    assert " 10.1.235.211:80 +2 " in analyze("cluster", "show", NIC).stdout
+    wide = analyze("cluster", "show", NIC, columns=120).stdout
+    assert " 10.1.235.211:80, 10.1.39.199:80, 10.1.69.201:80 " in wide
+
+
 def test_standard_input_is_a_capture():
     octets = gzip.decompress(Path(NIC).read_bytes())
     how = {"input": octets, "capture_output": True, "check": True}
