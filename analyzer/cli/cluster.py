@@ -67,8 +67,9 @@ def show(paths: tuple[Path, ...], file: Path | None, output: Output) -> None:
     """Show what was understood of cluster state, and what was not.
 
     Prints nodes, pods, services, endpoints, what each node's kube-proxy and conntrack
-    say, and files. PATH is a file or a directory of files, named anyhow: what they hold
-    decides. In JSON and CSV, the field "kind" says what a row is about.
+    say, what of it is all there is, and files. PATH is a file or a directory of files,
+    named anyhow: what they hold decides. In JSON and CSV, the field "kind" says what a
+    row is about.
 
     Of captures (files, directories without cluster state, or - for standard input),
     shows what the packets tell without any: nodes, their tunnels, pods and blocks, and
@@ -126,6 +127,13 @@ def _records(state: Cluster) -> Iterator[dict[str, Any]]:
                     record[name] = dict(record[name])
             yield record
     yield from conntrack_records(state)
+    yield {
+        "kind": "known_in_full",
+        **{
+            f"{name}_of_ip_versions": sorted(getattr(state.extent, name))
+            for name in ("services", "pods", "nodes", "rules")
+        },
+    }
     for source in state.sources:
         yield {
             "kind": "source",
@@ -148,6 +156,7 @@ def _print_tables(state: Cluster, output: Output) -> None:
         _print_endpoints,
         print_rules,
         print_conntrack,
+        _print_extent,
         _print_files,
     ):
         print_table(state, output)
@@ -287,6 +296,29 @@ def _print_files(state: Cluster, output: Output) -> None:
         [(path, kind, count, used) for (path, kind, used), count in objects.items()],
         narrowing=("file",),
     )
+
+
+def _print_extent(state: Cluster, output: Output) -> None:
+    extent = state.extent
+    print_known(
+        output,
+        "known in full",
+        [Column("what", is_essential=True), Column("of", is_essential=True)],
+        [
+            (name, _versions_text(versions))
+            for name, versions in (
+                ("services", extent.services),
+                ("pods", extent.pods),
+                ("nodes", extent.nodes),
+                ("a proxy's rules", extent.rules),
+            )
+        ],
+        narrowing=(),
+    )
+
+
+def _versions_text(versions: frozenset[int]) -> str | None:
+    return " and ".join(f"IPv{version}" for version in sorted(versions)) or None
 
 
 def _print_remarks(state: Cluster, output: Output) -> None:

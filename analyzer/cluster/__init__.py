@@ -3,6 +3,7 @@
 from analyzer.cluster.model import (
     Backend,
     Endpoint,
+    Extent,
     Interface,
     Node,
     Pod,
@@ -18,6 +19,7 @@ __all__ = [
     "Backend",
     "Cluster",
     "Endpoint",
+    "Extent",
     "Interface",
     "Node",
     "Pod",

@@ -8,8 +8,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from analyzer.cluster.combine import each_once
+from analyzer.cluster.extent import pod_listings
 from analyzer.cluster.found import UNTOLD
 from analyzer.cluster.model import Endpoint
+from analyzer.cluster.values import IP_VERSIONS, ip_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     from analyzer.cluster.found import Found
     from analyzer.cluster.model import Node, Pod, Service, ServicePort
 
-_Key = tuple[str, str]  # a service's namespace and name
+#: A service's namespace and name, and an IP version.
+Told = tuple[str, str, int]
 
 
 def endpoints_of_all(
@@ -25,7 +28,7 @@ def endpoints_of_all(
     services: Sequence[Service],
     pods: Sequence[Pod],
     nodes: Sequence[Node],
-) -> tuple[tuple[Endpoint, ...], set[_Key]]:
+) -> tuple[tuple[Endpoint, ...], set[Told]]:
     """Find the endpoints of every service.
 
     Parameters
@@ -39,11 +42,13 @@ def endpoints_of_all(
     -------
     tuple of Endpoint
         One for each service, address, port and protocol, sorted.
-    set of (str, str)
-        Namespaces and names of the services all of whose endpoints are known.
+    set of (str, str, int)
+        Namespaces, names and IP versions of services all of whose endpoints are known.
     """
     listed, complete = _listed(all_found, services)
-    told = complete | {(item.namespace, item.service) for item in listed}
+    told = {(item.namespace, item.service) for item in listed}
+    told |= {(namespace, name) for namespace, name, _ in complete}
+    listings = pod_listings(all_found, {node.name for node in nodes})
     neighbours = defaultdict(list)
     for pod in pods:
         neighbours[pod.namespace].append(pod)
@@ -54,9 +59,23 @@ def endpoints_of_all(
         labels_told = all(pod.labels is not None for pod in candidates)
         if key not in told and pods and service.selector and labels_told:
             derived += _selected(service, candidates)
-            complete.add(key)
+            complete.update(
+                (*key, version)
+                for listing in listings
+                if service.namespace in listing.namespaces
+                and listing.common_labels <= set(service.selector)
+                for version in listing.versions
+            )
     placed = _placed([*listed, *derived], pods, nodes)
     return each_once([(True, item) for item in placed], _order), complete
+
+
+def is_complete(service: Service, complete: set[Told]) -> bool:
+    """Whether a service's endpoints of all its IP versions are known."""
+    key = (service.namespace, service.name)
+    own = set(map(ip_version, service.cluster_ips))
+    told = {version for version in IP_VERSIONS if (*key, version) in complete}
+    return bool(told) and own <= told
 
 
 def _order(endpoint: Endpoint) -> tuple[str, str, str, int, str]:
@@ -71,7 +90,7 @@ def _order(endpoint: Endpoint) -> tuple[str, str, str, int, str]:
 
 def _listed(
     all_found: Sequence[Found], services: Sequence[Service]
-) -> tuple[tuple[Endpoint, ...], set[_Key]]:
+) -> tuple[tuple[Endpoint, ...], set[Told]]:
     """Give the endpoints that were listed, and the services listed in full."""
     by_name = defaultdict(list)
     for service in services:
@@ -84,9 +103,10 @@ def _listed(
         return known.pop() if len(known) == 1 else "default"
 
     complete = {
-        (namespace_of(namespace, name), name)
+        (namespace_of(namespace, name), name, version)
         for found in all_found
-        for namespace, name in found.complete
+        for namespace, name, version in found.complete
+        if (namespace, name) not in found.incomplete
     }
     observed = [
         (

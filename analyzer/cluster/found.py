@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from analyzer.cluster.model import Remark, Source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     import polars as pl
@@ -59,8 +60,17 @@ class Found:
     rulesets : list of Ruleset
     conntrack : pl.DataFrame, optional
         As :func:`analyzer.cluster.conntrack.read_lines` gives it.
-    complete : set of (str, str)
-        Services, by namespace and name, all of whose endpoints are in ``endpoints``.
+    complete : set of (str, str, int)
+        Services, by namespace and name, all of whose endpoints of an IP version are in
+        ``endpoints``.
+    incomplete : set of (str, str)
+        Services some of whose endpoints could not be read.
+    is_listing : bool
+        Whether it is all of what one command listed, and not an object of many.
+    has_namespaces : bool
+        Whether it says itself of each object in which namespace it is.
+    ruled : set of int
+        IP versions of which the rules are those of all services.
     others : int
         Objects that were recognised and of which nothing is kept.
     """
@@ -80,13 +90,26 @@ class Found:
     own_addresses: set[str] = field(default_factory=set)
     rulesets: list[Ruleset] = field(default_factory=list)
     conntrack: pl.DataFrame | None = None
-    complete: set[tuple[str, str]] = field(default_factory=set)
+    complete: set[tuple[str, str, int]] = field(default_factory=set)
+    incomplete: set[tuple[str, str]] = field(default_factory=set)
+    is_listing: bool = False
+    has_namespaces: bool = False
+    ruled: set[int] = field(default_factory=set)
     others: int = 0
     remarks: list[Remark] = field(default_factory=list)
 
     def remark(self, line: int, text: str, reason: str, lines: int = 1) -> None:
         """Keep something that was not understood."""
         self.remarks.append(Remark(line, text, reason, lines))
+
+    def tell_endpoints(
+        self, service: tuple[str, str], versions: Iterable[int], *, is_whole: bool
+    ) -> None:
+        """Keep whether all endpoints of a service were told, by its IP versions."""
+        if is_whole:
+            self.complete.update((*service, version) for version in versions)
+        else:
+            self.incomplete.add(service)
 
     def source(self) -> Source:
         """Say what came of this part."""

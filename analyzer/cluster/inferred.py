@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 #: TTLs that hosts send with: what has one of them was not forwarded yet.
 INITIAL_TTLS = (64, 128, 255)
 
+#: The annotation of objects that are made up, with the value ``true``.
+INFERRED = "inferred"
+
 #: Calico's blocks, of which each node has one or more.
 _BLOCK_LENGTHS = {4: 26, 6: 122}
 
@@ -364,7 +367,7 @@ def as_objects(inferred: Inferred) -> dict[str, Any]:
 
 
 def _metadata(name: str, **more: Any) -> dict[str, Any]:
-    annotations = {"inferred": "true", **more.pop("annotations", {})}
+    annotations = {INFERRED: "true", **more.pop("annotations", {})}
     return {"name": name, "annotations": annotations, **more}
 
 

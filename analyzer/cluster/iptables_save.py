@@ -47,6 +47,8 @@ _ESCAPE = re.compile(r"\\(.)")
 _FRONTS = ("KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES")
 _SERVICE_CHAINS = ("KUBE-SVC-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-XLB-", "KUBE-FW-")
 _CHAINS = (*_SERVICE_CHAINS, "KUBE-SEP-")
+#: Services that have endpoints, and those that have none.
+_TABLES_OF_SERVICES = frozenset({"nat", "filter"})
 _REFUSALS = frozenset({"REJECT", "DROP", "KUBE-MARK-DROP"})
 _WHOLE = ("/32", "/128")
 
@@ -75,6 +77,8 @@ class _Table:
 
     time: datetime | None = None
     ip_version: Literal[4, 6] = 4
+    name: str = ""
+    is_whole: bool = False
     chains: dict[str, list[_Rule]] = field(default_factory=dict)
 
 
@@ -94,6 +98,8 @@ def read(part: TextPart, path: str) -> Found:
         With a ruleset for each table that has rules about services.
     """
     found = Found(path, part.line, "iptables-save", host=part.host)
+    whole: dict[int, set[str]] = {4: set(), 6: set()}
+    ruled = set()
     for table in _tables(part):
         steps = {
             name: [_step(name, rule, rules, found) for rule in rules]
@@ -108,6 +114,11 @@ def read(part: TextPart, path: str) -> Found:
         )
         if rules:
             found.rulesets.append(Ruleset(list(rules), table.time))
+            ruled.add(table.ip_version)
+        if table.is_whole:
+            whole[table.ip_version].add(table.name)
+    if not found.remarks:
+        found.ruled = {each for each in ruled if whole[each] >= _TABLES_OF_SERVICES}
     found.used = bool(found.rulesets)
     return found
 
@@ -126,7 +137,9 @@ def _tables(part: TextPart) -> Iterator[_Table]:
             table = _Table(_time(header["time"]), 6 if header["is_ipv6"] else 4)
         elif _TABLE.match(line):
             yield table
-            table = _Table(table.time, table.ip_version)
+            table = _Table(table.time, table.ip_version, line[1:])
+        elif line == "COMMIT":
+            table.is_whole = bool(table.name)
     yield table
 
 

@@ -5,10 +5,12 @@ Specification: https://kubernetes.io/docs/reference/kubernetes-api/.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from analyzer.cluster import fields, values
 from analyzer.cluster.found import Found
+from analyzer.cluster.inferred import INFERRED
 from analyzer.cluster.model import PHASES, Endpoint, Node, Pod, Service, ServicePort
 from analyzer.errors import ClusterError
 
@@ -28,6 +30,7 @@ _TUNNEL_ANNOTATIONS = (
 )
 _VTEP_MAC_ANNOTATION = "projectcalico.org/VXLANTunnelMACAddr"
 _SERVICE_LABEL = "kubernetes.io/service-name"
+_OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 
 
 def read_objects(
@@ -47,10 +50,10 @@ def read_objects(
     Returns
     -------
     list of Found
-        One for each kind of object.
+        One for each kind of object in each List, and for each kind of other objects.
     """
-    by_kind: dict[str, Found] = {}
-    for line, thing in _objects(documents):
+    by_kind: dict[tuple[int | None, str], Found] = {}
+    for line, thing, listing in _objects(documents):
         kind = fields.text(thing, "kind")
         if kind is None or not fields.mapping(thing, "metadata"):
             title, read = "no Kubernetes object", None
@@ -58,9 +61,19 @@ def read_objects(
             group = (fields.text(thing, "apiVersion") or "v1").rpartition("/")[0]
             title, read = _READERS.get((group, kind), (kind, None))
         found = by_kind.setdefault(
-            title,
-            Found(path, line, f"{title} ({syntax})", used=bool(read), structured=True),
+            (listing, title),
+            Found(
+                path,
+                line,
+                f"{title} ({syntax})",
+                used=bool(read),
+                structured=True,
+                is_listing=listing is not None,
+                has_namespaces=True,
+            ),
         )
+        if fields.text(thing, "metadata", "annotations", INFERRED) == "true":
+            found.is_listing = False  # packets tell what was seen, not what there is
         if read is None:
             found.others += 1
             continue
@@ -74,8 +87,15 @@ def read_objects(
 
 def _objects(
     documents: Iterable[tuple[int, object]],
-) -> Iterator[tuple[int, _Object]]:
-    """Take lists apart; the items of a ``PodList`` need not say that they are pods."""
+) -> Iterator[tuple[int, _Object, int | None]]:
+    """Take lists apart; the items of a ``PodList`` need not say that they are pods.
+
+    Yields
+    ------
+    (int, dict, int or None)
+        A line, an object, and which List it is from if it is of a whole one.
+    """
+    numbers = count()
     for line, document in documents:
         if document is None:  # YAML between two "---"
             continue
@@ -83,13 +103,15 @@ def _objects(
             whole = fields.mapping(thing)
             kind, items = fields.text(whole, "kind") or "", whole.get("items")
             if not kind.endswith("List") or not isinstance(items, list):
-                yield line, whole
+                yield line, whole, None
                 continue
+            is_cut = fields.text(whole, "metadata", "continue")  # in pieces
+            listing = None if is_cut else next(numbers)
             implied = {"apiVersion": whole.get("apiVersion")}
             if kind != "List":
                 implied["kind"] = kind.removesuffix("List")
             for item in items:
-                yield line, {**implied, **fields.mapping(item)}
+                yield line, {**implied, **fields.mapping(item)}, listing
 
 
 class _Reading:
@@ -282,26 +304,39 @@ def _read_endpoint_slice(thing: _Object, reading: _Reading) -> None:
     if thing.get("addressType") == "FQDN":
         raise ClusterError("its endpoints are names, not addresses")
     key = (_namespace(thing), service)
-    ports = _endpoint_ports(thing, reading)
+    try:
+        ports = _endpoint_ports(thing, reading)
+    except ClusterError:
+        reading.found.tell_endpoints(key, (), is_whole=False)
+        raise
     for item in fields.mappings(thing, "endpoints"):
         addresses = reading.addresses(fields.texts(item, "addresses"))
         # Readiness that is not told counts as ready (discovery.k8s.io/v1).
         ready = fields.mapping(item, "conditions").get("ready") is not False
         reading.found.endpoints += _each_endpoint(key, addresses, ports, ready, item)
-    if not reading.remarked:
-        reading.found.complete.add(key)
+    # Beside one slice there may be others of the service.
+    is_whole = reading.found.is_listing and not reading.remarked
+    version = 6 if thing.get("addressType") == "IPv6" else 4
+    reading.found.tell_endpoints(key, {version}, is_whole=is_whole)
 
 
 def _read_endpoints(thing: _Object, reading: _Reading) -> None:
     key = (_namespace(thing), _name(thing))
+    told: list[Endpoint] = []
     for subset in fields.mappings(thing, "subsets"):
         ports = _endpoint_ports(subset, reading)
         for field, ready in (("addresses", True), ("notReadyAddresses", False)):
             for item in fields.mappings(subset, field):
                 ips = reading.addresses([fields.text(item, "ip")])
-                reading.found.endpoints += _each_endpoint(key, ips, ports, ready, item)
-    if not reading.remarked:
-        reading.found.complete.add(key)
+                told += _each_endpoint(key, ips, ports, ready, item)
+    reading.found.endpoints += told
+    # There are those of the service's first IP version, and no more than a thousand.
+    over = fields.text(thing, "metadata", "annotations", _OVER_CAPACITY)
+    reading.found.tell_endpoints(
+        key,
+        {values.ip_version(item.address) for item in told} or values.IP_VERSIONS,
+        is_whole=not reading.remarked and over is None,
+    )
 
 
 def _endpoint_ports(thing: _Object, reading: _Reading) -> tuple[_EndpointPort, ...]:

@@ -117,6 +117,7 @@ def _read_file(path: Path, was_named: bool) -> list[Found]:
         of_part = _read_part(part, str(path), is_first=number == 0)
         for item in of_part:
             item.pod = part.above.pod
+            item.is_listing &= not part.above.is_selective
         found += of_part
     return found or [Found(str(path), 1, "empty", used=False)]
 

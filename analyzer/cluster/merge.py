@@ -11,7 +11,8 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, TypeVar
 
 from analyzer.cluster.combine import each_once
-from analyzer.cluster.endpoints import endpoints_of_all
+from analyzer.cluster.endpoints import endpoints_of_all, is_complete
+from analyzer.cluster.extent import extent
 from analyzer.cluster.found import UNTOLD, Found
 from analyzer.cluster.hosts import (
     host_of,
@@ -23,6 +24,7 @@ from analyzer.cluster.hosts import (
 from analyzer.cluster.model import (
     PHASES,
     Endpoint,
+    Extent,
     Interface,
     Node,
     Pod,
@@ -51,8 +53,9 @@ class Merged:
     services: tuple[Service, ...]
     endpoints: tuple[Endpoint, ...]
     interfaces: tuple[Interface, ...]
-    rules: tuple[ProxyRule, ...] = ()
-    conntrack: pl.DataFrame | None = None
+    rules: tuple[ProxyRule, ...]
+    conntrack: pl.DataFrame | None
+    extent: Extent
 
 
 def merge(all_found: Sequence[Found]) -> Merged:
@@ -112,19 +115,22 @@ def merge(all_found: Sequence[Found]) -> Merged:
         [*all_found, told_by_rules], services, pods, nodes
     )
     services = tuple(
-        dataclasses.replace(
-            service, endpoints_known=(service.namespace, service.name) in complete
-        )
+        dataclasses.replace(service, endpoints_known=is_complete(service, complete))
         for service in services
     )
+    kept = latest(rules)
     return Merged(
         nodes,
         pods,
         services,
         endpoints,
         interfaces,
-        latest(rules),
+        kept,
         _conntrack(all_found, nodes),
+        dataclasses.replace(
+            extent(all_found, nodes, pods, services, endpoints, kept),
+            endpoints=frozenset(complete),
+        ),
     )
 
 

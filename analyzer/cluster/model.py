@@ -136,8 +136,8 @@ class Service:
     session_affinity : str, optional
         ``None`` or ``ClientIP``.
     endpoints_known : bool
-        Whether the cluster's endpoints of this service are all there are. If not,
-        none being listed means nothing.
+        Whether the cluster's endpoints of this service are all there are, of all IP
+        versions that it has. If not, none being listed means nothing.
     """
 
     namespace: str
@@ -227,6 +227,34 @@ class ProxyRule:
     affinity: bool = False
     scheduler: str | None = None
     backends: tuple[Backend, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What was told in full, so that whatever is not in it does not exist.
+
+    Parameters
+    ----------
+    services, pods, nodes : frozenset of int
+        IP versions (4, 6) of which the addresses of all of them are known. kubectl's
+        tables, for instance, show the addresses of one version only.
+    rules : frozenset of int
+        IP versions of which all rules of some node's kube-proxy are known: it rewrites
+        nothing else. They tell of all services, too.
+    endpoints : frozenset of (str, str, int)
+        Namespaces, names and IP versions of services all of whose endpoints are known.
+    """
+
+    services: frozenset[int] = frozenset()
+    pods: frozenset[int] = frozenset()
+    nodes: frozenset[int] = frozenset()
+    rules: frozenset[int] = frozenset()
+    endpoints: frozenset[tuple[str, str, int]] = frozenset()
+
+    @property
+    def hosts(self) -> frozenset[int]:
+        """IP versions of which whoever is neither pod nor node is outside."""
+        return self.pods & self.nodes
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,12 @@ _CHAIN = re.compile(
 )
 
 _REJECTS = "reject-chain"
+_FRONTS = (
+    "service-ips",
+    "service-nodeports",
+    "no-endpoint-services",
+    "no-endpoint-nodeports",
+)
 
 #: Versions of the families that kube-proxy has tables for.
 IP_VERSIONS: dict[object, Literal[4, 6]] = {"ip": 4, "ip6": 6}
@@ -62,6 +68,8 @@ class NftTable:
         rules = dict.fromkeys(self._rules(found))
         if rules:
             found.rulesets.append(Ruleset(list(rules)))
+            if self.maps.keys() >= set(_FRONTS) and not found.remarks:
+                found.ruled.add(self.ip_version)
         for text in self.sets.get("nodeport-ips", ()):
             try:
                 found.own_addresses.add(values.address(text))
@@ -69,12 +77,7 @@ class NftTable:
                 found.remark(self.line, text, str(error))
 
     def _rules(self, found: Found) -> Iterator[ProxyRule]:
-        for name in (
-            "service-ips",
-            "service-nodeports",
-            "no-endpoint-services",
-            "no-endpoint-nodeports",
-        ):
+        for name in _FRONTS:
             for element in self.maps.get(name, ()):
                 try:
                     yield from self._rules_of(element)

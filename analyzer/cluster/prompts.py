@@ -18,6 +18,7 @@ _PROMPT = re.compile(
     rf"|[^#$%>]{{0,200}}[#$%>]\s+(?P<short>{_COMMANDS}.*)$"
 )
 _NAMESPACE = re.compile(r"\s(?:-n|--namespace)[ =]{0,3}(?P<name>[a-z0-9][a-z0-9-]*)")
+_SELECTION = re.compile(r"\s(?:-l|--selector|--field-selector)|\|")
 # Commands about the host that they run on.
 _HOST_COMMAND = re.compile(
     r"(?:sudo\s+)?(?:ip\s+(?:-\S+\s+)*[al]\w*"
@@ -40,13 +41,15 @@ class Prompt(NamedTuple):
     """What a prompt and its command tell.
 
     ``host`` is where the command ran, and ``pod`` in which pod, if it is one about the
-    host; ``namespace`` is what ``-n`` names.
+    host; ``namespace`` is what ``-n`` names. ``is_selective`` is whether the command
+    leaves something out, by a selector or behind a pipe.
     """
 
     shows_host: bool = False
     host: str | None = None
     pod: str | None = None
     namespace: str | None = None
+    is_selective: bool = False
 
 
 def prompt(line: str) -> Prompt | None:
@@ -64,7 +67,11 @@ def prompt(line: str) -> Prompt | None:
     if not _HOST_COMMAND.match(command):
         host = pod = None
     return Prompt(
-        match["host"] is not None, host, pod, namespace["name"] if namespace else None
+        match["host"] is not None,
+        host,
+        pod,
+        namespace["name"] if namespace else None,
+        _SELECTION.search(match["command"] or match["short"] or "") is not None,
     )
 
 

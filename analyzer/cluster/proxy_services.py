@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from analyzer.cluster.model import ProxyRule
 
+_Told = tuple[str, str, int]  # a service's namespace and name, an IP version
+_PortTold = tuple[_Told, str, str | None]
 _Port = tuple[str, str | None]  # protocol and name, which tell a service's ports apart
 
 
@@ -117,7 +119,7 @@ def _policy(rules: Iterable[ProxyRule]) -> str | None:
 
 def endpoints_of(
     rules: Iterable[ProxyRule], nodes: Collection[str]
-) -> tuple[list[Endpoint], set[tuple[str, str]]]:
+) -> tuple[list[Endpoint], set[_Told]]:
     """List the endpoints that rules lead to.
 
     Parameters
@@ -130,16 +132,18 @@ def endpoints_of(
     Returns
     -------
     list of Endpoint
-    set of (str, str)
-        Namespaces and names of the services all of whose endpoints are there.
+    set of (str, str, int)
+        Namespaces, names and IP versions of the services all of whose endpoints are
+        there.
     """
     endpoints: dict[Endpoint, None] = {}
-    whole, every = set(), set()
+    whole: set[_PortTold] = set()
+    every: set[_PortTold] = set()
     for rule in rules:
         if rule.namespace is None or rule.service is None:
             continue
-        service = (rule.namespace, rule.service)
-        port = (service, rule.protocol, rule.port_name, rule.ip_version)
+        told: _Told = (rule.namespace, rule.service, rule.ip_version)
+        port = (told, rule.protocol, rule.port_name)
         every.add(port)
         if rule.scope == "cluster" and rule.backends is not None:
             whole.add(port)
@@ -156,5 +160,5 @@ def endpoints_of(
                 node=rule.node if is_here else None,
             )
             endpoints[endpoint] = None
-    in_part = {service for service, *_ in every - whole}
-    return list(endpoints), {service for service, *_ in every} - in_part
+    in_part = {told for told, *_ in every - whole}
+    return list(endpoints), {told for told, *_ in every} - in_part

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.cluster import tabulate
 from analyzer.cluster.lookup import AddressIndex
+from analyzer.cluster.model import Extent
 
 if TYPE_CHECKING:
     import os
@@ -41,6 +42,8 @@ class Cluster:
     conntrack : pl.DataFrame, optional
         Connection tracking entries: see :meth:`conntrack_table`. They do not count
         when clusters are compared.
+    extent : Extent
+        What of it is known to be all there is; it does not count, either.
     sources : tuple of Source
         What each part of each file was taken for, and what was not understood.
     """
@@ -52,6 +55,7 @@ class Cluster:
     interfaces: tuple[Interface, ...] = ()
     rules: tuple[ProxyRule, ...] = ()
     conntrack: pl.DataFrame | None = field(default=None, compare=False, repr=False)
+    extent: Extent = field(default=Extent(), compare=False, repr=False)
     sources: tuple[Source, ...] = field(default=(), compare=False, repr=False)
     _index: AddressIndex = field(init=False, compare=False, repr=False)
     _endpoints: dict[tuple[str, str], list[Endpoint]] = field(
@@ -114,6 +118,7 @@ class Cluster:
             merged.interfaces,
             merged.rules,
             merged.conntrack,
+            merged.extent,
             sources=tuple(part.source() for part in found),
         )
 

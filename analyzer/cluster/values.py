@@ -10,6 +10,7 @@ from typing import Literal
 from analyzer.errors import ClusterError
 
 PROTOCOLS = ("tcp", "udp", "sctp")
+IP_VERSIONS = frozenset({4, 6})
 
 
 @functools.lru_cache(maxsize=1 << 16)  # rules name the same ones on every node

@@ -60,6 +60,7 @@ _HEADERS = {
     "SCHEDULE": "cron jobs",
     "READY AGE": "stateful sets",
 }
+_HOST_NAME = re.compile(r"(?:[\w-]+\.)+[A-Za-z][\w-]*")
 _NOTHING = ("<none>", "<pending>", "<unknown>", "<nil>", "None")
 
 _PENDING = ("Pending", "ContainerCreating", "PodInitializing", "SchedulingGated")
@@ -105,7 +106,16 @@ def read_rows(part: TextPart, path: str) -> list[Found]:
         if number == part.line and part.kind == "table":
             title = _title_of(line)
             shapes = {title: _ROWS[title]} if title in _ROWS else {}
-            all_found.append(Found(path, number, f"{title} (text)", used=bool(shapes)))
+            all_found.append(
+                Found(
+                    path,
+                    number,
+                    f"{title} (text)",
+                    used=bool(shapes),
+                    is_listing=True,
+                    has_namespaces=line.startswith("NAMESPACE "),
+                )
+            )
             continue
         if not line:  # "kubectl get all" separates its tables so
             shapes = _ROWS
@@ -211,11 +221,12 @@ def _read_service(row: _Row) -> None:
     is_name = cells["type"] == "ExternalName"
     external_ips: list[str] = []
     for item in () if is_name else cells["external"].split(","):
+        if _HOST_NAME.fullmatch(item):  # of a load balancer
+            continue
         try:
             external_ips += _addresses(item)
         except ClusterError as error:
-            # A load balancer's host name, or "192.168.2.3..." as kubectl cuts it.
-            row.remark(error)
+            row.remark(error)  # "192.168.2.3...", as kubectl cuts it
     ports = () if cells["ports"] == "<none>" else cells["ports"].split(",")
     row.found.services.append(
         Service(
@@ -254,7 +265,11 @@ def _read_endpoints(row: _Row) -> None:
         address = values.address(host.strip("[]"))
         endpoints.append(Endpoint(row.namespace, service, address, values.port(port)))
     row.found.endpoints += endpoints
-    row.found.complete.add((row.namespace, service))
+    # Those of the service's first IP version: kubectl shows no others.
+    versions = {values.ip_version(item.address) for item in endpoints}
+    row.found.tell_endpoints(
+        (row.namespace, service), versions or values.IP_VERSIONS, is_whole=True
+    )
 
 
 _READERS: dict[str, Callable[[_Row], None]] = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from analyzer.correlate.naming import EVIDENCE, ip_and_port
-from analyzer.correlate.services import SERVICE
+from analyzer.correlate.services import SERVICE, is_v6
 from analyzer.correlate.sightings import ON_ITS_WAY
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ def with_backends(
     """
     endpoints = (
         known.endpoints.lazy()
-        .filter(pl.col("is_ready") & pl.col("backend_port").is_not_null())
+        .filter(pl.col("is_ready") & pl.col("is_complete"))
         .unique([*SERVICE, "protocol", "backend_ip", "backend_port"])
-        .with_columns(is_v6=_is_v6("backend_ip"))
+        .with_columns(is_v6=is_v6("backend_ip"))
         .sort("backend_ip", "backend_port")
     )
     open_ = connections.lazy().filter(
@@ -124,7 +124,7 @@ def with_backends(
         pl.col("protocol").cast(pl.String),
         *SERVICE,
         "entry_node",
-        is_v6=_is_v6("destination_ip"),
+        is_v6=is_v6("destination_ip"),
         is_local=(
             pl.col("is_numbered")
             & (pl.col("since") <= pl.col("start") + ON_ITS_WAY)
@@ -133,7 +133,10 @@ def with_backends(
     )
     matches = (
         local.join(endpoints, on=[*SERVICE, "protocol", "is_v6"], nulls_equal=True)
-        .filter(~pl.col("is_local") | (pl.col("backend_node") == pl.col("entry_node")))
+        .filter(
+            ~pl.col("is_local")
+            | (pl.col("backend_node") == pl.col("entry_node")).fill_null(value=True)
+        )
         .sort("group", "backend_ip", "backend_port")
     )
     found = (
@@ -188,7 +191,3 @@ def with_backends(
         )
         .drop("left", "is_local", "backend_candidates")
     )
-
-
-def _is_v6(address: str) -> pl.Expr:
-    return pl.col(address).str.contains(":", literal=True)

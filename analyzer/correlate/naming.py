@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from analyzer.cluster.inferred import INITIAL_TTLS
-from analyzer.correlate.services import SERVICE
+from analyzer.correlate.services import SERVICE, among, is_v6
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from analyzer.correlate.services import Services
 
 #: What a destination is, and how it and the backend are known.
@@ -27,6 +29,62 @@ EVIDENCE = pl.Enum(
 def rewritten(connections: pl.DataFrame) -> pl.Series:
     """List the destinations (u64) from which connections were sent elsewhere."""
     return connections.filter(_is_rewritten())["destination"].unique()
+
+
+def believed(
+    connections: Iterable[pl.DataFrame], roles: pl.DataFrame, known: Services
+) -> Services:
+    """Take back what connections speak against of what services are said to be.
+
+    Parameters
+    ----------
+    connections : iterable of pl.DataFrame
+        At least those that were sent elsewhere, or that a node's tunnel address made.
+    roles : pl.DataFrame
+        See :func:`analyzer.correlate.addresses.address_roles`.
+    known : Services
+
+    Returns
+    -------
+    Services
+        Where one service is missing, there may be others: then of none all are known.
+        Where another answered than those that are listed, the list is not whole.
+    """
+    if known.fronts.is_empty() and known.endpoints.is_empty():
+        return known
+    tunnels = roles.filter(pl.col("role") == "tunnel")["code"].implode()
+    speaks = _is_rewritten() | (pl.col("client") // 65536).is_in(tunnels)
+    found = pl.concat([each.filter(speaks) for each in connections])
+    found = _with_fronts(_with_roles(found, roles), known)
+    found = _with_selecting(found, known)
+    none = pl.Series(dtype=pl.UInt64)
+    facts = _facts(found, roles, known, none).select(
+        is_of_unlisted=(pl.col("is_rewritten") & ~pl.col("has_front"))
+        | (pl.col("is_masqueraded") & (pl.col("selecting") == 0))
+    )
+    if facts["is_of_unlisted"].any():
+        nowhere: frozenset[int] = frozenset()
+        known = known._replace(listed=nowhere, resolved=nowhere, ruled=nowhere)
+    names = list(SERVICE[:2])
+    strangers = (
+        found.lazy()
+        .filter(_is_rewritten(), pl.col("service_name").is_not_null())
+        .join(
+            known.endpoints.lazy(),
+            left_on=["backend", *names],
+            right_on=["end", *names],
+            how="anti",
+        )
+        .select(*names, is_whole=pl.lit(value=False))
+        .unique()
+    )
+    endpoints = (
+        known.endpoints.lazy()
+        .join(strangers, on=names, how="left", maintain_order="left")
+        .with_columns(pl.col("is_complete") & pl.col("is_whole").is_null())
+        .drop("is_whole")
+    )
+    return known._replace(endpoints=endpoints.collect())
 
 
 def _is_rewritten() -> pl.Expr:
@@ -98,6 +156,7 @@ def with_destinations(
             | (
                 ~pl.col("is_direct")
                 & ~pl.col("is_rewritten")
+                & pl.col("is_resolved")
                 & (pl.col("selecting") > 0)
             )
         )
@@ -167,7 +226,6 @@ def _facts(
     # On an overlay device, and where it is not known who the nodes are, a host's own
     # call looks like a pod's.
     are_hosts_known = pl.lit(bool((roles["role"] == "tunnel").any()))
-    has_cluster = bool((~roles["is_inferred"] & roles["role"].is_not_null()).any())
     is_initial = pl.col("client_ttl").is_in(INITIAL_TTLS).fill_null(value=False)
     from_outside = pl.col("client_role") == "external"
     is_external = pl.col("role") == "external"
@@ -184,8 +242,20 @@ def _facts(
         role=pl.col("destination_role").fill_null("external"),
         is_named=pl.col("service_name").is_not_null(),
         has_front=pl.col("fronts") > 0,
+        is_listed=among(known.listed, "destination_ip"),
+        is_resolved=among(known.resolved, "destination_ip"),
+        is_ruled=among(known.ruled, "destination_ip"),
+        is_host_known=among(known.hosts, "destination_ip"),
         is_echo=(protocol == "icmp") | (protocol == "icmp6"),
         is_rewritten=_is_rewritten(),
+    )
+    # By its tunnel's address, but forwarded: a node lent it to somebody's call.
+    is_masqueraded = (
+        (pl.col("client_role") == "tunnel")
+        & (pl.col("is_tunneled") | pl.col("is_overlay"))
+        & ~pl.col("is_initial")
+        & ~pl.col("is_rewritten")
+        & ~pl.col("has_front")
     )
     is_unforwarded = (
         pl.col("is_initial")
@@ -201,11 +271,11 @@ def _facts(
         )
     )
     nobody_rewrites_to_it = (
-        pl.lit(known.are_known)
+        pl.col("is_listed")
         & (pl.col("selecting") == 0)
-        & (pl.lit(known.are_complete) | is_external)
+        & (pl.col("is_ruled") | (is_external & pl.col("is_host_known")))
     )
-    to_node = (pl.col("role") == "node") & pl.lit(known.are_known and has_cluster)
+    to_node = (pl.col("role") == "node") & pl.col("is_listed") & pl.col("is_host_known")
     return facts.with_columns(
         is_direct=~pl.col("is_rewritten")
         & ~pl.col("has_front")
@@ -215,32 +285,26 @@ def _facts(
             | nobody_rewrites_to_it
             | (to_node & from_outside)
         ),
-        is_outside=is_external & pl.lit(has_cluster),
+        is_outside=is_external & pl.col("is_host_known"),
         # A node's port that led elsewhere in another connection.
         is_virtual=(pl.col("role") == "node")
         & pl.col("destination").is_in(virtual.implode()),
-        # Without the services of the cluster, what looks direct may be a front.
-        may_be_front=pl.lit(not known.are_known)
+        # Without all services of the cluster, what looks direct may be a front.
+        may_be_front=~pl.col("is_listed")
         & (pl.col("role") != "pod")
         & ~pl.col("is_echo"),
-        # By its tunnel's address, but forwarded: a node lent it to somebody's call.
-        is_masqueraded=(pl.col("client_role") == "tunnel")
-        & (pl.col("is_tunneled") | pl.col("is_overlay"))
-        & ~pl.col("is_initial")
-        & ~pl.col("is_rewritten")
-        & ~pl.col("has_front"),
+        is_masqueraded=is_masqueraded,
     ).with_columns(
         is_unique=pl.col("is_masqueraded")
         & (pl.col("selecting") == 1)
-        & pl.lit(known.are_complete)
+        & pl.col("is_resolved")
     )
 
 
 def ip_and_port(ip: str, port: pl.Expr) -> pl.Expr:
     """Write an address and a port as one text, RFC 3986 brackets around IPv6."""
-    is_v6 = pl.col(ip).str.contains(":", literal=True)
     return (
-        pl.when(is_v6)
+        pl.when(is_v6(ip))
         .then(pl.format("[{}]:{}", ip, port))
         .otherwise(pl.format("{}:{}", ip, port))
     )

@@ -117,14 +117,15 @@ def test_endpoints_objects_tell_the_same_as_slices(load: Load) -> None:
 
 
 def test_selectors_and_labels_tell_what_nothing_lists(load: Load) -> None:
-    cluster = load(
-        a_service("web", 80, selector={"app": "web"}, clusterIP="10.0.0.1"),
+    service = a_service("web", 80, selector={"app": "web"}, clusterIP="10.0.0.1")
+    pods = [
         a_pod("ready", "10.1.0.1", "fd00::1", metadata=WEB),
         a_pod("starting", "10.1.0.2", metadata=WEB, ready="False"),
         a_pod("done", "10.1.0.3", metadata=WEB, phase="Succeeded"),
         a_pod("other", "10.1.0.4"),
         a_pod("elsewhere", "10.1.0.5", metadata=WEB, namespace="prod"),
-    )
+    ]
+    cluster = load(service, a_list(*pods, a_node("node-a", "192.0.2.1")))
     endpoints = cluster.endpoints_of(cluster.services[0])
     assert endpoints is not None
     assert [(item.address, item.port, item.ready) for item in endpoints] == [
@@ -148,7 +149,7 @@ def test_a_named_target_port_is_the_pods_own(load: Load) -> None:
 def test_an_empty_slice_means_no_endpoints(load: Load) -> None:
     cluster = load(
         a_service("web", 80, selector={"app": "web"}),
-        a_slice("web"),
+        a_list(a_slice("web")),
         a_pod("web-1", "10.1.0.9", metadata=WEB),
     )
     assert cluster.endpoints_of(cluster.services[0]) == ()

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.cluster import Cluster
+from analyzer.cluster.values import ip_version
 from analyzer.errors import ClusterError
 from tests.cluster.objects import a_list, a_node, a_pod, a_service
 
@@ -193,18 +194,20 @@ def test_rules_and_kubectl_are_about_the_same_service(load: Load) -> None:
     row = "web NodePort 10.0.0.1 <none> 80:30080/TCP 3d app=web\n"
     dump = a_dump("10.1.0.1", name="default/web:http", node_port=30080)
     v6 = dump.replace("10.0.0.1/32", "fd00::1/128").replace("10.1.0.1", "[fd00:1::1]")
-    for told in (
-        (service, dump),
-        (service, dump, v6),
-        (service, v6),
-        (table + row, dump),
+    for told, versions in (
+        ((service, dump), {4}),
+        ((service, v6), {6}),
+        ((table + row, dump), {4}),
+        ((service, dump, v6), {4, 6}),
     ):
         cluster = load(*told)
         (merged,) = cluster.services
         (port,) = merged.ports
         assert (port.port, port.name, port.node_port) == (80, "http", 30080)
         assert merged.selector == (("app", "web"),)
-        assert merged.endpoints_known
+        assert cluster.extent.endpoints == {("default", "web", n) for n in versions}
+        is_whole = versions == set(map(ip_version, merged.cluster_ips))
+        assert merged.endpoints_known == is_whole
 
 
 def test_a_pending_load_balancer_gets_its_address_from_the_rules(load: Load) -> None:
@@ -274,7 +277,7 @@ def test_services_over_the_same_pods_have_rows_each(load: Load) -> None:
             ("by-hand", 83, "10.0.0.3", {}),
         )
     ]
-    cluster = load(a_list(*pods, *services))
+    cluster = load(a_list(*pods, *services, a_node("node-a", "192.0.2.1")))
     table = cluster.endpoint_table()
     assert rows(table, "service_name", "port", "backend_ip", "backend_port") == [
         (name, port, ip, 8000)

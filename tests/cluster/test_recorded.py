@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-from analyzer.cluster import Cluster
+from analyzer.cluster import Cluster, Extent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +88,13 @@ def test_yaml_says_the_same_as_json(
         else:
             text = yaml.safe_dump(content if style == "List" else items)
         (tmp_path / name).write_text(text)
-    assert Cluster.load([tmp_path]) == from_json
+    told = Cluster.load([tmp_path])
+    if style != "List":  # there may be others than those
+        assert [each for each in told.services if each.endpoints_known] == []
+        assert told.extent == Extent()
+        known = (replace(each, endpoints_known=True) for each in told.services)
+        told = replace(told, services=tuple(known))
+    assert told == from_json
 
 
 def test_all_objects_in_one_file_say_the_same(

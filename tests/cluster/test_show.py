@@ -118,6 +118,21 @@ def test_ready_is_a_column_only_if_something_is_not(tmp_path: Path) -> None:
     assert "READY" in run(tmp_path).stdout
 
 
+def test_what_is_all_there_is_is_said(captures: Path, tmp_path: Path) -> None:
+    folder = captures / "cluster" / "nodeport" / "cluster"
+    table = run(folder).stdout.partition("known in full\n")[2]
+    assert "services         IPv4 and IPv6" in table
+    assert "a proxy's rules  IPv4\n" in table
+    (one,) = (item for item in records(folder) if item["kind"] == "known_in_full")
+    assert (one["services_of_ip_versions"], one["rules_of_ip_versions"]) == (
+        [4, 6],
+        [4],
+    )
+    (tmp_path / "services").write_text((folder / "svc-wide.txt").read_text())
+    table = run(tmp_path).stdout.partition("known in full\n")[2]
+    assert "services         -" in table
+
+
 def test_a_failure_is_one_line_and_a_hint(tmp_path: Path) -> None:
     result = run(tmp_path / "nowhere")
     assert result.exit_code == 1

@@ -6,6 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import analyzer
+from tests.cluster.objects import (
+    a_list,
+    a_node,
+    a_pod,
+    a_service,
+    what_every_cluster_has,
+)
 from tests.correlate.simulated import End, Seen
 
 if TYPE_CHECKING:
@@ -38,62 +45,42 @@ def node_port(
     ]
 
 
-def cluster(folder: Path, **service: Any) -> analyzer.Cluster:
-    """Give the cluster's state: one service over one pod on each node."""
-    items = [
-        _node("node-a", NODE_A, TUNNEL_A),
-        _node("node-b", NODE_B, TUNNEL_B),
-        _pod("web-a", POD_A, "node-a"),
-        _pod("web-b", POD_B, "node-b"),
-        _pod("client", CLIENT_POD, "node-a", app="client"),
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "web", "namespace": "default"},
-            "spec": {
-                "type": "NodePort",
-                "clusterIP": SERVICE_IP,
-                "clusterIPs": [SERVICE_IP],
-                "selector": {"app": "web"},
-                "ports": [
-                    {
-                        "port": 80,
-                        "protocol": "TCP",
-                        "targetPort": 80,
-                        "nodePort": NODE_PORT,
-                    }
-                ],
-                **service,
-            },
-        },
-    ]
+def cluster(folder: Path, *more: Any, **service: Any) -> analyzer.Cluster:
+    """Give the cluster's state: one service over one pod on each node, and more."""
+    port = {"port": 80, "targetPort": 80, "nodePort": NODE_PORT}
+    spec = {"type": "NodePort", "clusterIP": SERVICE_IP, "selector": {"app": "web"}}
+    return saved(
+        folder,
+        *_OF_EVERY_CLUSTER,
+        a_service("web", port, **{**spec, **service}),
+        *more,
+    )
+
+
+def saved(folder: Path, *items: Any) -> analyzer.Cluster:
+    """Give the state of nodes and pods, and of some more objects that kubectl lists."""
     path = folder / "state.json"
-    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    path.write_text(json.dumps(a_list(*_HOSTS, *items)))
     return analyzer.Cluster.load([path])
 
 
-def _node(name: str, address: str, tunnel: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {
-            "name": name,
-            "annotations": {"projectcalico.org/IPv4VXLANTunnelAddr": tunnel},
-        },
-        "status": {"addresses": [{"type": "InternalIP", "address": address}]},
-    }
+def a_lab_node(name: str, address: str, tunnel: str) -> dict[str, Any]:
+    annotations = {"projectcalico.org/IPv4VXLANTunnelAddr": tunnel}
+    return a_node(name, address, metadata={"annotations": annotations})
 
 
-def _pod(name: str, address: str, node: str, app: str = "web") -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": "default", "labels": {"app": app}},
-        "spec": {"nodeName": node, "containers": [{"name": "c"}]},
-        "status": {
-            "phase": "Running",
-            "podIP": address,
-            "podIPs": [{"ip": address}],
-            "conditions": [{"type": "Ready", "status": "True"}],
-        },
-    }
+def a_lab_pod(
+    name: str, address: str, node: str, app: str = "web", **more: Any
+) -> dict[str, Any]:
+    labels = {"labels": {"app": app}}
+    return a_pod(name, address, nodeName=node, metadata=labels, **more)
+
+
+_OF_EVERY_CLUSTER = what_every_cluster_has(**{"node-a": NODE_A, "node-b": NODE_B})
+_HOSTS = [
+    a_lab_node("node-a", NODE_A, TUNNEL_A),
+    a_lab_node("node-b", NODE_B, TUNNEL_B),
+    a_lab_pod("web-a", POD_A, "node-a"),
+    a_lab_pod("web-b", POD_B, "node-b"),
+    a_lab_pod("client", CLIENT_POD, "node-a", app="client"),
+]

@@ -95,7 +95,14 @@ class Recorded:
     ) -> None:
         cluster = RandomCluster(random)
         self.calls = cluster.calls(random.randint(1, 6))
-        self._state = ways.state(folder, cluster.pods, cluster.services)
+        is_whole = random.random() < 0.7
+        told = len(cluster.services) if is_whole else random.randint(0, 2)
+        self._state = ways.state(
+            folder,
+            cluster.pods,
+            random.sample(cluster.services, told),
+            is_whole=is_whole,
+        )
         files = sorted({seen.file for walk in self.calls for seen in walk.seen})
         self._files = set(random.sample(files, random.randint(1, len(files))))
         self._wire = Wire(folder, clocks)

@@ -8,12 +8,18 @@ outside or leaves the pods' network, and one less TTL on every node that forward
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import analyzer
-from tests.cluster.objects import a_list, a_node, a_pod, a_service
+from tests.cluster.objects import (
+    a_list,
+    a_node,
+    a_pod,
+    a_service,
+    what_every_cluster_has,
+)
 from tests.correlate.simulated import End, Seen
 
 if TYPE_CHECKING:
@@ -198,8 +204,14 @@ class _Path:
         ]
 
 
-def state(folder: Path, pods: list[Host], services: list[Service]) -> analyzer.Cluster:
-    """Save a cluster's state and load it."""
+def state(
+    folder: Path,
+    pods: list[Host],
+    services: list[Service],
+    *,
+    is_whole: bool = True,
+) -> analyzer.Cluster:
+    """Save a cluster's state and load it; what is not whole is of one namespace."""
     nodes = [
         a_node(
             name,
@@ -225,9 +237,14 @@ def state(folder: Path, pods: list[Host], services: list[Service]) -> analyzer.C
         ),
         *map(_service, services),
     ]
+    if is_whole:
+        items += what_every_cluster_has(**{name: node_ip(name) for name in NODES})
     path = folder / "state.json"
     path.write_text(json.dumps(a_list(*items)))
-    return analyzer.Cluster.load([path])
+    state = analyzer.Cluster.load([path])
+    if not is_whole:
+        return state
+    return replace(state, extent=replace(state.extent, rules=state.extent.services))
 
 
 def _service(service: Service) -> dict[str, Any]:
