@@ -22,12 +22,13 @@ from analyzer.correlate.conntrack import translations, with_conntrack
 from analyzer.correlate.grouping import group, on_one_clock
 from analyzer.correlate.hops import hops
 from analyzer.correlate.legs import in_path_order, oriented, oriented_alone, servers
-from analyzer.correlate.naming import rewritten
+from analyzer.correlate.naming import believed, rewritten
 from analyzer.correlate.services import services
 from analyzer.correlate.sightings import (
     by_flows,
     by_side,
     host_names,
+    is_of,
     point_spans,
     samples,
     sightings,
@@ -128,9 +129,9 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
     )
     del joined
 
-    def rest() -> Iterator[pl.DataFrame]:
+    def rest(*wanted: pl.Expr) -> Iterator[pl.DataFrame]:
         for part in alone.iter_slices(_PART):
-            seen = sightings_alone(part.lazy().filter("_is_one"), hosts)
+            seen = sightings_alone(part.lazy().filter("_is_one", *wanted), hosts)
             seen = oriented_alone(on_one_clock(seen, grouped.clocks), serving)
             seen = with_places(by_side(seen), places).with_columns(group="flow")
             yield with_conntrack(chains(seen), entries)
@@ -139,6 +140,13 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
     if entries is not None:
         # What conntrack alone tells of one of them has a say in the names of all.
         parts += rest()
+        telling = parts
+    elif cluster is not None:
+        # So have calls that nodes took over, be they seen in one place only.
+        telling = [*parts, *rest(is_of(roles.filter(pl.col("role") == "tunnel")))]
+    else:
+        telling = []
+    known = believed(telling, roles, known) if telling else known
     names = Names(
         roles=roles,
         by_code=by_code(roles),

@@ -9,7 +9,7 @@ import polars as pl
 from analyzer.cluster.inferred import INITIAL_TTLS
 from analyzer.correlate.backends import with_backends
 from analyzer.correlate.naming import EVIDENCE, KINDS, with_destinations
-from analyzer.correlate.services import SERVICE
+from analyzer.correlate.services import SERVICE, is_v6
 from analyzer.correlate.sightings import ON_ITS_WAY
 from analyzer.tables.schema import PROTOCOL_NAMES, TCP_STATES
 
@@ -90,7 +90,8 @@ def by_code(roles: pl.DataFrame) -> pl.DataFrame:
     -------
     pl.DataFrame
         ``address``, ``name``, ``namespace`` (categoricals), ``whose`` (u64, equal for
-        the same role and node), ``who`` (u64, the same unless the address has a name).
+        the same role, node and IP version), ``who`` (u64, the same if the address has
+        no name).
     """
     last = roles.select(pl.col("code").max().fill_null(0)).item()
     codes = pl.DataFrame({"code": pl.int_range(last + 1, dtype=pl.UInt32, eager=True)})
@@ -98,7 +99,7 @@ def by_code(roles: pl.DataFrame) -> pl.DataFrame:
         roles.select(
             "code",
             pl.col("address", "name", "namespace").cast(pl.Categorical),
-            whose=pl.struct("role", "node").hash(),
+            whose=pl.struct("role", "node", is_v6=is_v6("address")).hash(),
         ).with_columns(
             who=pl.when(pl.col("name").is_null())
             .then("whose")

@@ -218,9 +218,9 @@ def in_path_order(
     Between the same TTL, the end of a tunnel, or the node, at the client's side comes
     before the other, the client's own host before all and the backend's behind. Then
     the time decides, host by host: packets leave one before they reach the next. Where
-    no packets link the clocks either, two hosts stand in no certain order. Where requests and
-    replies have different tuples (on ``lo``), what was seen of replies alone is the
-    client's side.
+    no packets link the clocks either, two hosts stand in no certain order. Where
+    requests and replies have different tuples (on ``lo``), what was seen of replies
+    alone is the client's side.
     """
     ttl = pl.col("client_ttl").cast(pl.Int16)
     passed = (

@@ -209,6 +209,14 @@ def is_conversation() -> pl.Expr:
     return (is_transport & has_ports & ~is_tunnel) | is_echo
 
 
+def is_of(addresses: pl.DataFrame) -> pl.Expr:
+    """Tell flows that have one of some addresses, given by their ``code``."""
+    codes = addresses["code"].implode()
+    return pl.any_horizontal(
+        _code(f"{side}_ip").is_in(codes) for side in ("originator", "responder")
+    )
+
+
 def both_ends() -> pl.Expr:
     """Give a number (u64) that flows share if they have the same two ends."""
     return pl.struct(
