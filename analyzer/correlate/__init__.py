@@ -21,7 +21,7 @@ from analyzer.correlate.connections import Names, by_code, connections_table
 from analyzer.correlate.conntrack import translations, with_conntrack
 from analyzer.correlate.grouping import group, on_one_clock
 from analyzer.correlate.hops import hops
-from analyzer.correlate.legs import in_path_order, oriented, oriented_alone, servers
+from analyzer.correlate.legs import in_path_order, known_ends, oriented, oriented_alone
 from analyzer.correlate.naming import believed, rewritten
 from analyzer.correlate.services import services
 from analyzer.correlate.sightings import (
@@ -119,11 +119,12 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
     )
     roles = address_roles(every, cluster)
     known = services(roles, cluster)
+    joined = joined.filter(is_joined)
     places = point_places(roles, every)
-    serving = servers(known, every)
+    ends = known_ends(known, roles, joined, alone.lazy().filter("_is_one"))
     entries = translations(cluster, roles)
     sampled = samples(shared)
-    joined = by_side(oriented(joined.filter(is_joined), serving))
+    joined = by_side(oriented(joined, ends))
     ordered = in_path_order(
         with_places(joined, places), sampled, node_hosts(roles, hosts)
     )
@@ -132,7 +133,7 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
     def rest(*wanted: pl.Expr) -> Iterator[pl.DataFrame]:
         for part in alone.iter_slices(_PART):
             seen = sightings_alone(part.lazy().filter("_is_one", *wanted), hosts)
-            seen = oriented_alone(on_one_clock(seen, grouped.clocks), serving)
+            seen = oriented_alone(on_one_clock(seen, grouped.clocks), ends)
             seen = with_places(by_side(seen), places).with_columns(group="flow")
             yield with_conntrack(chains(seen), entries)
 

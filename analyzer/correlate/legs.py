@@ -17,6 +17,11 @@ _CLIENT_ITSELF, _CLIENT_SIDE, _NO_SIDE, _SERVER_SIDE, _SERVER_ITSELF = range(5)
 
 #: Where Linux begins to take client's ports from (ip_local_port_range).
 _EPHEMERAL = 32768
+#: Masquerading takes any port from here on (MASQUERADE --random-fully).
+_LEAST_TAKEN = 1024
+#: Where Kubernetes takes NodePorts from (--service-node-port-range).
+_NODE_PORTS = (30000, 32767)
+_SURE = ("originator_isn", "responder_isn")
 #: Equal for sightings of one place on a connection's path, by whatever capture.
 PLACE = pl.struct("leg", "point", "is_tunneled", "client_outer").hash()
 #: What the order of a path is found with.
@@ -36,47 +41,82 @@ _KEYS = (
 )
 
 
-class Servers(NamedTuple):
-    """Ends (u64) that serve: ``told`` by cluster state, ``seen`` to take a SYN."""
+class Ends(NamedTuple):
+    """What ends (u64) tell of who is the client.
+
+    ``told`` serve by cluster state, ``seen`` were seen to take a SYN. ``met`` has one
+    row per end of several connections of TCP: ``end``, ``met`` (how many); it is empty
+    if the beginning of all was seen. ``tunnels`` and ``nodes`` are codes of addresses.
+    """
 
     told: pl.Series
     seen: pl.Series
+    met: pl.DataFrame
+    tunnels: pl.Series
+    nodes: pl.Series
 
     @property
-    def all(self) -> pl.Series:
-        """Both."""
+    def serving(self) -> pl.Series:
+        """Ends that serve, however it is known."""
         return pl.concat([self.told, self.seen])
 
 
-def servers(known: Services, flows: pl.LazyFrame) -> Servers:
-    """List the ends that are known to serve.
+def known_ends(
+    known: Services, roles: pl.DataFrame, joined: pl.DataFrame, alone: pl.LazyFrame
+) -> Ends:
+    """Collect what all connections tell of ends.
 
     Parameters
     ----------
     known : Services
-    flows : pl.LazyFrame
-        The flows table.
+    roles : pl.DataFrame
+        See :func:`analyzer.correlate.addresses.address_roles`.
+    joined : pl.DataFrame
+        Sightings with ``group``.
+    alone : pl.LazyFrame
+        Flows with ``flow`` that belong with no others.
     """
-    told = [known.fronts["end"], known.endpoints["end"].drop_nulls()]
-    seen = flows.filter(_is_sure()).select(end("responder").unique()).collect()
-    return Servers(pl.concat(told), seen.to_series())
+    sides = {"client": "originator", "server": "responder"}
+    is_tcp = pl.col("protocol") == "tcp"
+    rest = alone.filter(is_tcp).select(
+        *_SURE, group="flow", **{name: end(side) for name, side in sides.items()}
+    )
+    every = pl.concat(
+        [joined.lazy().filter(is_tcp).select(rest.collect_schema().names()), rest]
+    ).collect()
+    meetings = every if every.select((~_is_sure()).any()).item() else every.clear()
+    # In one connection, NAT lets a client meet several.
+    met = (
+        pl.concat([meetings.lazy().select("group", end=side) for side in sides])
+        .unique()
+        .group_by("end")
+        .agg(met=pl.len())
+        .filter(pl.col("met") > 1)
+        .collect()
+    )
+    told = pl.concat([known.fronts["end"], known.endpoints["end"].drop_nulls()])
+    codes = [
+        roles.filter(pl.col("role") == role)["code"].cast(pl.UInt64)
+        for role in ("tunnel", "node")
+    ]
+    return Ends(told, every.filter(_is_sure())["server"].unique(), met, *codes)
 
 
-def oriented(seen: pl.DataFrame, known: Servers) -> pl.DataFrame:
+def oriented(seen: pl.DataFrame, known: Ends) -> pl.DataFrame:
     """Turn sightings round whose originator was not the client.
 
     Parameters
     ----------
     seen : pl.DataFrame
         Sightings with ``group``.
-    known : Servers
+    known : Ends
 
     Returns
     -------
     pl.DataFrame
         The same sightings; where the beginning was not seen, ``flips`` says that the
         responder is the client, as far as sightings of the same tuple that saw it, what
-        is known to serve, or the lower port tell.
+        is known to serve, or addresses and ports tell.
     """
     is_tcp = pl.col("protocol") == "tcp"
     sure = seen.filter(_is_sure())
@@ -100,9 +140,10 @@ def oriented(seen: pl.DataFrame, known: Servers) -> pl.DataFrame:
     return pl.concat([sure, unsure, datagrams])
 
 
-def oriented_alone(seen: pl.DataFrame, known: Servers) -> pl.DataFrame:
+def oriented_alone(seen: pl.DataFrame, known: Ends) -> pl.DataFrame:
     """Do the same for sightings each of which is a connection of its own."""
     is_tcp = pl.col("protocol") == "tcp"
+    turns = seen.lazy().pipe(_with_meetings, known.met)
     turn = (
         pl.when(_is_sure())
         .then(pl.lit(value=False))
@@ -110,22 +151,24 @@ def oriented_alone(seen: pl.DataFrame, known: Servers) -> pl.DataFrame:
         .then(pl.coalesce(_reasons(known)))
         .otherwise(_serves(known.told).fill_null(value=False))
     )
-    return seen.with_columns(flips=pl.col("flips") ^ turn)
+    return (
+        turns.with_columns(flips=pl.col("flips") ^ turn).select(seen.columns).collect()
+    )
 
 
 def _is_sure() -> pl.Expr:
     """Tell where a SYN or its answer says who is the client."""
-    return pl.any_horizontal(pl.col("originator_isn", "responder_isn").is_not_null())
+    return pl.any_horizontal(pl.col(_SURE).is_not_null())
 
 
-def _midstream(
-    unsure: pl.DataFrame, sure: pl.DataFrame, known: Servers
-) -> pl.DataFrame:
+def _midstream(unsure: pl.DataFrame, sure: pl.DataFrame, known: Ends) -> pl.DataFrame:
     """Turn sightings of TCP whose beginning was not seen.
 
     In each group, the surest of them tells for the others by its sequence numbers: a
-    tuple that was seen from its beginning, a known server, an ephemeral port on one
-    side only, and last the lower port.
+    tuple that was seen from its beginning, a known server, a node's address in tunnels
+    (masquerading and nodes' own calls take it), an end of more connections, and of
+    one side only a port that no client takes, an ephemeral one, or a node's port. Where
+    nothing of it tells, the lower port is taken for the server's.
     """
     told = sure.select("group", "ends", told="client").unique(["group", "ends"])
     reasons = (
@@ -148,6 +191,7 @@ def _midstream(
     return (
         unsure.lazy()
         .join(told.lazy(), on=["group", "ends"], how="left", maintain_order="left")
+        .pipe(_with_meetings, known.met)
         .with_columns(turn=pl.coalesce(*reasons), doubt=doubt)
         .with_columns(clients=pl.when("turn").then(other).otherwise(mine))
         .with_columns(
@@ -159,19 +203,50 @@ def _midstream(
     )
 
 
-def _reasons(known: Servers) -> tuple[pl.Expr, ...]:
+def _reasons(known: Ends) -> tuple[pl.Expr, ...]:
     """Say by what a sighting of TCP is turned: bool, null where it tells nothing."""
     client, server = _client(), _server()
     # A beginning without flags shows its first packet all the same.
     is_from_start = pl.col("originator_seq_start").is_not_null() & pl.all_horizontal(
         pl.col("originator_tcp_flags", "responder_tcp_flags").is_null()
     )
-    is_ephemeral = (client % 65536 >= _EPHEMERAL, server % 65536 >= _EPHEMERAL)
+    ports = client % 65536, server % 65536
+
+    def has(codes: pl.Series, end: pl.Expr) -> pl.Expr:
+        return (end // 65536).is_in(codes.implode())
+
+    of_tunnel = [has(known.tunnels, each) for each in (client, server)]
+    meets = pl.col("met_client"), pl.col("met_server")
+    is_reserved = [port < _LEAST_TAKEN for port in ports]
+    is_ephemeral = [port >= _EPHEMERAL for port in ports]
+    is_node_port = [
+        port.is_between(*_NODE_PORTS) & has(known.nodes, each)
+        for port, each in zip(ports, (client, server), strict=True)
+    ]
     return (
         pl.when(is_from_start).then(pl.lit(value=False)),
-        _serves(known.all),
+        _serves(known.serving),
+        pl.when(of_tunnel[0] != of_tunnel[1]).then(of_tunnel[1]),
+        pl.when(meets[0] != meets[1]).then(meets[0] > meets[1]),
+        pl.when(is_reserved[0] != is_reserved[1]).then(is_reserved[0]),
         pl.when(is_ephemeral[0] != is_ephemeral[1]).then(is_ephemeral[1]),
-        client % 65536 < server % 65536,
+        pl.when(is_node_port[0] != is_node_port[1]).then(is_node_port[0]),
+        ports[0] < ports[1],
+    )
+
+
+def _with_meetings(seen: pl.LazyFrame, met: pl.DataFrame) -> pl.LazyFrame:
+    """Add how many connections each end has: ``met_client``, ``met_server``."""
+    for side, other in (("client", _client()), ("server", _server())):
+        seen = seen.with_columns(_end=other).join(
+            met.lazy().rename({"met": f"met_{side}"}),
+            left_on="_end",
+            right_on="end",
+            how="left",
+            maintain_order="left",
+        )
+    return seen.with_columns(pl.col("met_client", "met_server").fill_null(1)).drop(
+        "_end"
     )
 
 

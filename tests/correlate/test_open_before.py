@@ -1,5 +1,6 @@
 """Connections that were open before captures began, each of which began at its time."""
 
+import itertools
 import random
 
 import pytest
@@ -7,9 +8,11 @@ from scapy.layers.inet import TCP
 from scapy.packet import Raw
 
 from tests.correlate import ways
-from tests.correlate.simulated import Segment, Wire
+from tests.correlate.simulated import Segment, Wire, tcp
 
 A, B, C = ways.NODES
+WEB = ways.Service("web", "web", "10.152.183.1", 80, 8080, node_port=30080)
+POD = ways.pod("web", 2, B)
 
 
 def talk(seed, count=40):
@@ -38,3 +41,37 @@ def test_its_path_is_in_order(tmp_path, seed):
     assert row["points"] == [
         seen.file.removesuffix(".pcap").replace(".", "/", 1) for seen in walk.seen
     ]
+
+
+def at_one_nic(tmp_path, *walks):
+    """Give the rows of what node-a's NIC saw, each connection open before."""
+    wire = Wire(tmp_path)
+    for n, walk in enumerate(walks):
+        seen = [each for each in walk.seen if each.file == "node-a.eth0.pcap"]
+        wire.carry(seen, tcp(*ways.numbers(n), first=3), at=n)
+    return wire.connections()
+
+
+def test_a_node_s_address_in_tunnels_is_no_server(tmp_path):
+    made = ways.Ways(itertools.count(2000))
+    own = made.to_service(ways.node(A), 41000, WEB, "ClusterIP", A, POD)
+    (row,) = at_one_nic(tmp_path, own)
+    assert (row["client_ip"], row["client_port"]) == ("10.1.1.0", 2000)
+
+
+def test_whom_several_meet_serves(tmp_path):
+    made = ways.Ways()
+    calls = [
+        made.direct(ways.outsider(n), 1500 + n, ways.node(A), 9100) for n in (0, 1)
+    ]
+    rows = at_one_nic(tmp_path, *calls)
+    assert {row["client_ip"] for row in rows} == set(ways.OUTSIDE)
+
+
+def test_the_backend_is_no_client_though_masquerading_took_a_lower_port(tmp_path):
+    made = ways.Ways(itertools.count(7000))
+    call = made.to_service(ways.pod("client", 1, C), 41000, WEB, "NodePort", A, POD)
+    (row,) = at_one_nic(tmp_path, call)
+    assert (row["client_ip"], row["client_port"]) == ("192.0.2.3", 7000)
+    assert (row["snat_ip"], row["snat_port"]) == ("10.1.1.0", 7001)
+    assert (row["backend_ip"], row["backend_port"]) == (POD.address, 8080)
