@@ -332,8 +332,10 @@ def _losses(side: str, *, backwards: bool) -> dict[str, pl.Expr]:
         (pl.col("fragments") + pl.col("fragments").shift(-1) == 0)
         # A capture that began later has fewer.
         & pl.all_horizontal(
-            pl.col(name).eq_missing(pl.col(name).shift(-1))
-            for name in ("client_seq_start", "server_seq_start")
+            pl.col(f"{one}_seq_start").eq_missing(pl.col(f"{one}_seq_start").shift(-1))
+            | (pl.col(f"{one}_packets") == 0)
+            | (pl.col(f"{one}_packets").shift(-1) == 0)
+            for one in ("client", "server")
         )
         # On `lo`, each direction has a tuple of its own; filters may take only one.
         & (packets_sent > 0)

@@ -125,40 +125,78 @@ def oriented(seen: pl.DataFrame, known: Ends) -> pl.DataFrame:
     if unsure.height:
         unsure = _midstream(unsure, sure, known)
     if datagrams.height:
-        # They have no SYN: who speaks first asks, unless it is known to serve.
-        asks = pl.col("asks").sort_by("start", "flow").first()
-        datagrams = (
-            datagrams.lazy()
-            .with_columns(asks=_client(), serves=_serves(known.told))
-            .with_columns(
-                flips=pl.col("flips")
-                ^ pl.coalesce("serves", pl.col("asks") != asks.over("group", "ends"))
-            )
-            .select(seen.columns)
-            .collect()
-        )
+        datagrams = _unconnected(datagrams, known)
     return pl.concat([sure, unsure, datagrams])
 
 
 def oriented_alone(seen: pl.DataFrame, known: Ends) -> pl.DataFrame:
     """Do the same for sightings each of which is a connection of its own."""
     is_tcp = pl.col("protocol") == "tcp"
-    turns = seen.lazy().pipe(_with_meetings, known.met)
+    is_one_way = pl.col("responder_packets") == 0
     turn = (
         pl.when(_is_sure())
         .then(pl.lit(value=False))
         .when(is_tcp)
         .then(pl.coalesce(_reasons(known)))
-        .otherwise(_serves(known.told).fill_null(value=False))
+        .otherwise(
+            pl.coalesce(
+                _serves(known.told),
+                pl.when(is_one_way & _has_ports()).then(_is_answer()),
+                pl.lit(value=False),
+            )
+        )
     )
     return (
-        turns.with_columns(flips=pl.col("flips") ^ turn).select(seen.columns).collect()
+        seen.lazy()
+        .pipe(_with_meetings, known.met)
+        .with_columns(flips=pl.col("flips") ^ turn)
+        .select(seen.columns)
+        .collect()
     )
 
 
 def _is_sure() -> pl.Expr:
     """Tell where a SYN or its answer says who is the client."""
     return pl.any_horizontal(pl.col(_SURE).is_not_null())
+
+
+def _unconnected(datagrams: pl.DataFrame, known: Ends) -> pl.DataFrame:
+    """Turn sightings of what has no SYN.
+
+    Who speaks first asks, unless it is known to serve. Where only one of them was seen
+    to speak, it answers from a port that no client takes to one that clients take.
+    """
+    ends = ["group", "ends"]
+    asks = pl.col("asks").sort_by("start", "flow").first().over(ends)
+    is_one_way = (pl.col("responder_packets").max().over(ends) == 0) & (
+        pl.col("asks").min().over(ends) == pl.col("asks").max().over(ends)
+    )
+    return (
+        datagrams.lazy()
+        .with_columns(asks=_client(), serves=_serves(known.told))
+        .with_columns(
+            flips=pl.col("flips")
+            ^ pl.coalesce(
+                "serves",
+                pl.when(is_one_way & _has_ports()).then(_is_answer()),
+                pl.col("asks") != asks,
+            )
+        )
+        .select(datagrams.columns)
+        .collect()
+    )
+
+
+def _has_ports() -> pl.Expr:
+    return ~pl.col("protocol").is_in(["icmp", "icmp6"])
+
+
+def _is_answer() -> pl.Expr:
+    """Tell whether a port that no client takes speaks to one that clients take."""
+    ports = _client() % 65536, _server() % 65536
+    return pl.any_horizontal(
+        (ports[0] < least) & (ports[1] >= least) for least in (_LEAST_TAKEN, _EPHEMERAL)
+    )
 
 
 def _midstream(unsure: pl.DataFrame, sure: pl.DataFrame, known: Ends) -> pl.DataFrame:
