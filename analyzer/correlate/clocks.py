@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from analyzer.correlate.sightings import SAMPLE_SIZE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -115,7 +117,7 @@ def clocks(
     hosts : list of int
         Those that captured, who saw the most flows first.
     seen : pl.DataFrame
-        Sightings: ``flow``, ``host``.
+        Sightings.
     groups : pl.DataFrame
         ``flow``, ``group``: sightings that are certain to be of one connection.
     samples : pl.LazyFrame
@@ -166,7 +168,16 @@ def _differences(
     """
     placed = (
         seen.lazy()
-        .select("flow", "host", "flips", "originator_ttl", "responder_ttl")
+        .select(
+            "flow",
+            "host",
+            "protocol",
+            "flips",
+            "originator_ttl",
+            "responder_ttl",
+            "originator_packets",
+            "responder_packets",
+        )
         .join(groups.lazy(), on="flow")
     )
     # Of each set of hosts, told by its least and greatest, some connections suffice.
@@ -203,10 +214,17 @@ def _differences(
         .sort("a", "b", "group")
     )
     chosen = placed.drop("originator_ttl", "responder_ttl").join(samples, on="flow")
+
+    def is_each_another(side: str) -> pl.Expr:
+        # A heartbeat is told from none of its like, that another capture has first.
+        ids = pl.col(f"{side}_packet_ids").list.len()
+        packets = pl.col(f"{side}_packets").clip(0, SAMPLE_SIZE)
+        return (pl.col("protocol") == "tcp") | (ids >= packets)
+
     times = (
         pl.concat(
             [
-                chosen.select(
+                chosen.filter(is_each_another(side)).select(
                     "group",
                     "host",
                     from_client=pl.lit(side == "originator") != pl.col("flips"),

@@ -8,17 +8,17 @@ import polars as pl
 
 from analyzer.correlate.clocks import RESOLUTION, are_one, clock_table, corrected
 from analyzer.correlate.legs import PLACE
-from analyzer.correlate.sightings import ON_ITS_WAY
+from analyzer.correlate.sightings import ON_ITS_WAY, SAMPLE_SIZE
 
 if TYPE_CHECKING:
     from analyzer.correlate.clocks import Clock
 
 #: Payload of a full segment on Ethernet, where no SYN told.
 _FULL_SEGMENT = 1460
-#: Packet ids that a flow keeps of each direction.
-_SAMPLES = 4
 _IDS = tuple(
-    f"{side}_id_{number}" for side in ("client", "server") for number in range(_SAMPLES)
+    f"{side}_id_{number}"
+    for side in ("client", "server")
+    for number in range(SAMPLE_SIZE)
 )
 # Name, whose packets, and which of two successive places they pass first.
 _DIRECTIONS = (
@@ -202,7 +202,7 @@ def _with_samples(
             .alias(f"{way}_{what}_{number}")
             for way in ways
             for what in ("id", "time")
-            for number in range(_SAMPLES)
+            for number in range(SAMPLE_SIZE)
         ),
         *(f"{way}_syn_mss" for way in ways),
     )
@@ -221,7 +221,7 @@ def _with_samples(
         columns[f"{side}_mss"] = (
             pl.when("flips").then(f"{same}_syn_mss").otherwise(f"{other}_syn_mss")
         )
-        for number in range(_SAMPLES):
+        for number in range(SAMPLE_SIZE):
             for what in ("id", "time"):
                 value = (
                     pl.when("flips")
@@ -267,15 +267,15 @@ def _between(side: str, sign: int, *, aligned: bool) -> dict[str, pl.Expr]:
                     - pl.col(f"{side}_time_{number}")
                 )
             )
-            for other in ([number] if aligned else range(_SAMPLES))
+            for other in ([number] if aligned else range(SAMPLE_SIZE))
         )
-        for number in range(_SAMPLES)
+        for number in range(SAMPLE_SIZE)
     }
 
 
 def _latencies(side: str) -> dict[str, pl.Expr]:
     """Sum up the times between two places."""
-    between = [pl.col(f"{side}_between_{number}") for number in range(_SAMPLES)]
+    between = [pl.col(f"{side}_between_{number}") for number in range(SAMPLE_SIZE)]
     count = pl.sum_horizontal(each.is_not_null() for each in between)
     least, most = pl.min_horizontal(between), pl.max_horizontal(between)
     total = pl.sum_horizontal(between)

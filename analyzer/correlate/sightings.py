@@ -19,6 +19,8 @@ _TUNNEL_PORTS = (4789, 8472, 6081)
 #: capture may have been seen elsewhere before.
 ON_ITS_WAY = 100_000_000
 
+#: Packet ids that a flow keeps of each direction.
+SAMPLE_SIZE = 4
 #: Columns of both directions.
 _SIDED = (
     "isn",

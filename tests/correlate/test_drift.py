@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.correlate import ways
-from tests.correlate.simulated import SECOND, START, Wire, tcp
+from tests.correlate.simulated import SECOND, START, Wire, tcp, udp
 from tests.correlate.ways import numbers
 from tests.frames import rows
 
@@ -113,3 +113,13 @@ def test_packets_that_a_capture_lost_do_not_move_clocks(tmp_path):
             wire.carry([seen._replace(client=(seen.client[0], port))], kept, at=n)
     (row,) = compared(wire)
     assert deviation(row, {B: SECOND}, {}) <= row["bound"] < 200_000
+
+
+def test_datagrams_that_repeat_do_not_move_clocks(tmp_path):
+    wire = Wire(tmp_path)
+    first, second = between(A, B)
+    beat = udp(b"are you there", b"I am")
+    for n in range(4):
+        wire.carry([first, second][: 1 + (n > 1)], beat, at=5 * n)
+    for row in compared(wire):
+        assert deviation(row, {}, {}) <= row["bound"]
