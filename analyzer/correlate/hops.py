@@ -150,6 +150,7 @@ def _places(ordered: pl.DataFrame) -> pl.DataFrame:
     packets = pl.col("client_packets") + pl.col("server_packets")
     columns = [
         "flow",
+        "protocol",
         "client_seq_start",
         "server_seq_start",
         "point",
@@ -205,6 +206,7 @@ def _with_samples(
             for number in range(SAMPLE_SIZE)
         ),
         *(f"{way}_syn_mss" for way in ways),
+        *(pl.col(f"{way}_packet_ids").list.len() for way in ways),
     )
     sampled = (
         pl.concat([places, flat], how="horizontal")
@@ -221,9 +223,16 @@ def _with_samples(
         columns[f"{side}_mss"] = (
             pl.when("flips").then(f"{same}_syn_mss").otherwise(f"{other}_syn_mss")
         )
+        ids = (
+            pl.when("flips").then(f"{other}_packet_ids").otherwise(f"{same}_packet_ids")
+        )
+        # Of datagrams that are all the same, nobody knows which one others have.
+        is_each_another = (pl.col("protocol") == "tcp") | (
+            ids >= pl.col(f"{side}_packets").clip(0, SAMPLE_SIZE)
+        )
         for number in range(SAMPLE_SIZE):
             for what in ("id", "time"):
-                value = (
+                value = pl.when(is_each_another).then(
                     pl.when("flips")
                     .then(f"{other}_{what}_{number}")
                     .otherwise(f"{same}_{what}_{number}")

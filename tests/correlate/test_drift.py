@@ -123,3 +123,15 @@ def test_datagrams_that_repeat_do_not_move_clocks(tmp_path):
         wire.carry([first, second][: 1 + (n > 1)], beat, at=5 * n)
     for row in compared(wire):
         assert deviation(row, {}, {}) <= row["bound"]
+
+
+def test_datagrams_that_repeat_have_no_latency(tmp_path):
+    wire = Wire(tmp_path)
+    first, second = between(A, B)
+    carry(wire, [first, second], count=6, first=1)
+    beat = udp(b"are you there", b"I am")
+    for n in range(4):
+        wire.carry([first, second][: 1 + (n > 1)], beat, at=5 * n)
+    for hop in rows(wire.tables().hops):
+        if hop["latency_p99"] is not None:
+            assert abs(hop["latency_p99"] - 20_000) <= hop["clock_bound"]
