@@ -41,7 +41,7 @@ def address_roles(flows: pl.LazyFrame, cluster: Cluster | None) -> pl.DataFrame:
     named = (
         pl.DataFrame(schema=dict.fromkeys(_COLUMNS[1:], pl.String))
         if cluster is None
-        else cluster.address_table().rename({"kind": "role"})
+        else _without_ended(cluster, flows).rename({"kind": "role"})
     )
     codes = _codes(flows, [named, *_told(cluster)])
     inferred = roles_in_tunnels(flows.filter(is_conversation())).select(
@@ -104,6 +104,39 @@ def node_hosts(roles: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
         roles.filter(pl.col("role") == "node")
         .join(names.select("name", "host").unique(), left_on="node", right_on="name")
         .select("host", outer="code")
+    )
+
+
+def _without_ended(cluster: Cluster, flows: pl.LazyFrame) -> pl.DataFrame:
+    """Tabulate addresses without the names of pods that may have ended before.
+
+    Another pod, which is gone by now, may have had the address since.
+    """
+    table = cluster.address_table()
+    finished = [pod for pod in cluster.pods if pod.is_finished and pod.ips]
+    if not finished:
+        return table
+    began = flows.select(pl.col("start_time").min()).collect().item()
+    ended = (
+        pl.DataFrame(
+            [
+                (ip, pod.name)
+                for pod in finished
+                for ip in pod.ips
+                if pod.end_time is None or began is None or pod.end_time < began
+            ],
+            schema={"address": pl.String, "name": pl.String},
+            orient="row",
+        )
+        .unique()
+        .with_columns(has_ended=pl.lit(value=True))
+    )
+    names = ("name", "namespace", "node", "workload")
+    has_ended = pl.col("has_ended").fill_null(value=False) & (pl.col("kind") == "pod")
+    return (
+        table.join(ended, on=["address", "name"], how="left", maintain_order="left")
+        .with_columns(pl.when(~has_ended).then(name).alias(name) for name in names)
+        .drop("has_ended")
     )
 
 
