@@ -131,7 +131,7 @@ def _records(state: Cluster) -> Iterator[dict[str, Any]]:
         "kind": "known_in_full",
         **{
             f"{name}_of_ip_versions": sorted(getattr(state.extent, name))
-            for name in ("services", "pods", "nodes", "rules")
+            for name in ("lists", "rules", "pods", "nodes")
         },
     }
     for source in state.sources:
@@ -307,10 +307,10 @@ def _print_extent(state: Cluster, output: Output) -> None:
         [
             (name, _versions_text(versions))
             for name, versions in (
-                ("services", extent.services),
+                ("services, by lists", extent.lists),
+                ("services, by rules", extent.rules),
                 ("pods", extent.pods),
                 ("nodes", extent.nodes),
-                ("a proxy's rules", extent.rules),
             )
         ],
         narrowing=(),

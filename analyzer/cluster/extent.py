@@ -115,13 +115,13 @@ def extent(
         of_nodes = of_nodes.union(
             *(_of_nodes(found, has_pods=bool(of_pods)) for found in all_found)
         )
-    by_rules = of_services = frozenset[int]()
+    by_rules = by_lists = frozenset[int]()
     if not _has_others(services, endpoints, rules):
-        by_rules = of_services = by_rules.union(*(found.ruled for found in all_found))
+        by_rules = by_rules.union(*(found.ruled for found in all_found))
         # Lists may have been filtered: one of endpoints must be of the same services.
         if any(map(_is_of_all_endpoints, all_found)):
-            of_services = of_services.union(*map(_of_services, all_found))
-    return Extent(of_services, of_pods, of_nodes, by_rules)
+            by_lists = by_lists.union(*map(_of_services, all_found))
+    return Extent(by_lists, by_rules, of_pods, of_nodes)
 
 
 def _of_nodes(found: Found, *, has_pods: bool) -> frozenset[int]:

@@ -23,6 +23,9 @@ INITIAL_TTLS = (64, 128, 255)
 #: The annotation of objects that are made up, with the value ``true``.
 INFERRED = "inferred"
 
+#: Where ports begin that masquerading gives to callers (``--random-fully``).
+_FIRST_MASQUERADE_PORT = 1024
+
 #: Calico's blocks, of which each node has one or more.
 _BLOCK_LENGTHS = {4: 26, 6: 122}
 
@@ -198,16 +201,17 @@ def _nodes(flows: pl.LazyFrame, connections: pl.LazyFrame) -> tuple[InferredNode
     lenders = connections.select(pl.col("snat_ip").cast(pl.String)).unique().collect()
 
     columns = ("originator_ip", "responder_ip")
-    # What was only called may not exist: the endpoint of a pod that is gone.
+    # What was only called may not exist: the endpoint of a pod that is gone. What only
+    # called may be a node that took calls over. Who answers is known by the handshake,
+    # or by a port that masquerading does not take.
+    is_answer = pl.col("responder_isn").is_not_null() | (
+        (pl.col("protocol") != "tcp")
+        & (pl.col("responder_packets") > 0)
+        & (pl.col("responder_port") < _FIRST_MASQUERADE_PORT)
+    )
     speakers = (
-        pl.concat(
-            [
-                flows.filter(pl.col(f"{side}_packets") > 0).select(
-                    code=pl.col(f"{side}_ip").to_physical()
-                )
-                for side in ("originator", "responder")
-            ]
-        )
+        flows.filter(is_answer)
+        .select(code=pl.col("responder_ip").to_physical())
         .unique()
         .collect()
     )
@@ -417,7 +421,7 @@ def _service_objects(service: InferredService) -> list[dict[str, Any]]:
         else f"service-{_dashed(service.address)}-{service.port}-{service.protocol}"
     )
     port: dict[str, Any] = {"port": service.port, "protocol": protocol}
-    spec: dict[str, Any] = {"type": "ClusterIP", "clusterIP": service.address}
+    spec: dict[str, Any] = {"clusterIP": service.address}  # of whatever type
     if is_node_port:
         port["nodePort"] = service.port
         spec = {"type": "NodePort"}

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from analyzer.cluster import fields, values
 from analyzer.cluster.found import Found
 from analyzer.cluster.inferred import INFERRED
-from analyzer.cluster.model import PHASES, Endpoint, Node, Pod, Service, ServicePort
+from analyzer.cluster.model import (
+    PHASES,
+    UNKNOWN_TYPE,
+    Endpoint,
+    Node,
+    Pod,
+    Service,
+    ServicePort,
+)
 from analyzer.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -72,7 +80,7 @@ def read_objects(
                 has_namespaces=True,
             ),
         )
-        if fields.text(thing, "metadata", "annotations", INFERRED) == "true":
+        if _is_inferred(thing):
             found.is_listing = False  # packets tell what was seen, not what there is
         if read is None:
             found.others += 1
@@ -144,6 +152,10 @@ class _Reading:
     def addresses(self, items: Iterable[str | None]) -> tuple[str, ...]:
         told = (item for item in items if item and item != "None")  # headless: "None"
         return self.usable(told, values.address)
+
+
+def _is_inferred(thing: _Object) -> bool:
+    return fields.text(thing, "metadata", "annotations", INFERRED) == "true"
 
 
 def _name(thing: _Object) -> str:
@@ -272,7 +284,8 @@ def _read_service(thing: _Object, reading: _Reading) -> None:
         Service(
             namespace=_namespace(thing),
             name=_name(thing),
-            type=fields.text(spec, "type") or "ClusterIP",
+            type=fields.text(spec, "type")
+            or (UNKNOWN_TYPE if _is_inferred(thing) else "ClusterIP"),
             cluster_ips=reading.addresses(cluster_ips),
             external_ips=reading.addresses(external_ips),
             external_name=fields.text(spec, "externalName"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from analyzer.cluster.hosts import is_tunnel
+from analyzer.cluster.model import UNKNOWN_TYPE
 from analyzer.cluster.pod_blocks import PodBlocks
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ AddressKind = Literal["node", "tunnel", "pod", "service"]
 
 _Port = tuple[int, str]  # port, protocol
 _Socket = tuple[str, int, str]  # address, port, protocol
-_Front = tuple["Service", "ServiceKind"]  # and what the address is to it
+_Front = tuple["Service", "ServiceKind | None"]  # and what the address is to it
 
 # Devices that hold addresses of services, or the same address on every node.
 _NOT_THE_NODES_OWN = re.compile(
@@ -67,10 +68,13 @@ class AddressIndex:
         fronts: dict[_Socket, dict[_Front, str | None]] = defaultdict(dict)
         node_ports: dict[_Port, dict[_Front, str | None]] = defaultdict(dict)
         for service in services:
+            own: ServiceKind | None = "ClusterIP"
+            if service.type == UNKNOWN_TYPE:
+                own = None
             for port in service.ports:
                 for ip in service.cluster_ips:
                     socket = (ip, port.port, port.protocol)
-                    fronts[socket][service, "ClusterIP"] = port.name
+                    fronts[socket][service, own] = port.name
                 for ip in service.external_ips:
                     socket = (ip, port.port, port.protocol)
                     fronts[socket][service, "LoadBalancer"] = port.name
@@ -85,7 +89,7 @@ class AddressIndex:
 
     def services_at(
         self, ip: str, port: int, protocol: str
-    ) -> tuple[tuple[Service, ServiceKind], ...]:
+    ) -> tuple[tuple[Service, ServiceKind | None], ...]:
         """Give the services that answer there, and what the address is to them."""
         ip, protocol = _canonical(ip) or "", protocol.lower()
         found = list(self._fronts.get((ip, port, protocol), ()))
@@ -96,7 +100,7 @@ class AddressIndex:
 
     def fronts(
         self,
-    ) -> Iterator[tuple[str, int, str, Service, ServiceKind, str | None]]:
+    ) -> Iterator[tuple[str, int, str, Service, ServiceKind | None, str | None]]:
         """List each address, port and protocol of a service, and the port's name."""
         for (ip, port, protocol), found in self._fronts.items():
             for (service, kind), name in found.items():

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ServiceKind = Literal["ClusterIP", "NodePort", "LoadBalancer"]
 ProxyMode = Literal["iptables", "nftables", "ipvs"]
 
+#: Type of a service that packets tell: what its address is to it, they do not.
+UNKNOWN_TYPE = "Unknown"
 #: Phases in the order in which a pod goes through them.
 PHASES = ("Unknown", "Pending", "Running", "Succeeded", "Failed")
 
@@ -122,7 +124,7 @@ class Service:
     ----------
     namespace, name : str
     type : str
-        ClusterIP, NodePort, LoadBalancer or ExternalName.
+        ClusterIP, NodePort, LoadBalancer or ExternalName, or ``UNKNOWN_TYPE``.
     cluster_ips : tuple of str
         One for each address family; none if it is headless.
     external_ips : tuple of str
@@ -235,21 +237,27 @@ class Extent:
 
     Parameters
     ----------
-    services, pods, nodes : frozenset of int
-        IP versions (4, 6) of which the addresses of all of them are known. kubectl's
-        tables, for instance, show the addresses of one version only.
-    rules : frozenset of int
-        IP versions of which all rules of some node's kube-proxy are known: it rewrites
-        nothing else. They tell of all services, too.
+    lists, rules : frozenset of int
+        IP versions (4, 6) of which all services are known: from kubectl's lists of
+        services and endpoints, and from all rules of some node's kube-proxy. Lists may
+        have been filtered, and rules lack endpoints that are not ready anymore.
+    pods, nodes : frozenset of int
+        IP versions of which the addresses of all of them are known. kubectl's tables,
+        for instance, show the addresses of one version only.
     endpoints : frozenset of (str, str, int)
         Namespaces, names and IP versions of services all of whose endpoints are known.
     """
 
-    services: frozenset[int] = frozenset()
+    lists: frozenset[int] = frozenset()
+    rules: frozenset[int] = frozenset()
     pods: frozenset[int] = frozenset()
     nodes: frozenset[int] = frozenset()
-    rules: frozenset[int] = frozenset()
     endpoints: frozenset[tuple[str, str, int]] = frozenset()
+
+    @property
+    def services(self) -> frozenset[int]:
+        """IP versions of which all services are known, by lists or by rules."""
+        return self.lists | self.rules
 
     @property
     def hosts(self) -> frozenset[int]:

@@ -141,14 +141,15 @@ class Cluster:
 
     def services_at(
         self, ip: str, port: int, protocol: str
-    ) -> tuple[tuple[Service, ServiceKind], ...]:
+    ) -> tuple[tuple[Service, ServiceKind | None], ...]:
         """Find the services that answer at an address, port and protocol.
 
         Returns
         -------
         tuple of (Service, str)
             Each with what the address is to it: ``ClusterIP``, ``LoadBalancer`` (an
-            external IP) or ``NodePort`` (any node's own address). Several if
+            external IP) or ``NodePort`` (any node's own address); None if only
+            packets told of it. Several if
             services had the port at different times; the files do not say when.
         """
         return self._index.services_at(ip, port, protocol)
@@ -186,8 +187,8 @@ class Cluster:
         pl.DataFrame
             One row per address, port, protocol and service, sorted: ``address``
             (str), ``port`` (u16), ``protocol`` (str), ``kind`` (str: ClusterIP,
-            LoadBalancer or NodePort), ``service_namespace``, ``service_name``,
-            ``service_port_name`` (str).
+            LoadBalancer or NodePort; null if only packets told), ``service_namespace``,
+            ``service_name``, ``service_port_name`` (str).
 
         Notes
         -----

@@ -152,7 +152,9 @@ def _with_whole_groups(found: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFra
         .agg(pl.col(name).max().alias(f"most_{name}") for name in _COUNTERS)
         .collect()
     )
-    on_nodes = ordered.filter(pl.col("node").is_not_null())
+    # The others may have got it from the node that translated it.
+    is_first_tuple = pl.col("leg") == pl.col("leg").min().over("group")
+    on_nodes = ordered.filter(pl.col("node").is_not_null() & is_first_tuple)
     nodes = on_nodes.filter(pl.col("group").is_first_distinct()).select("group", "node")
     states = (
         ordered.join(

@@ -64,7 +64,9 @@ def believed(
     )
     if facts["is_of_unlisted"].any():
         nowhere: frozenset[int] = frozenset()
-        known = known._replace(listed=nowhere, resolved=nowhere, ruled=nowhere)
+        known = known._replace(
+            listed=nowhere, resolved=nowhere, ruled=nowhere, checked=nowhere
+        )
     names = list(SERVICE[:2])
     strangers = (
         found.lazy()
@@ -156,7 +158,7 @@ def with_destinations(
             | (
                 ~pl.col("is_direct")
                 & ~pl.col("is_rewritten")
-                & pl.col("is_resolved")
+                & pl.col("is_checked")
                 & (pl.col("selecting") > 0)
             )
         )
@@ -245,6 +247,7 @@ def _facts(
         is_listed=among(known.listed, "destination_ip"),
         is_resolved=among(known.resolved, "destination_ip"),
         is_ruled=among(known.ruled, "destination_ip"),
+        is_checked=among(known.checked, "destination_ip"),
         is_host_known=among(known.hosts, "destination_ip"),
         is_echo=(protocol == "icmp") | (protocol == "icmp6"),
         is_rewritten=_is_rewritten(),
@@ -273,9 +276,10 @@ def _facts(
     nobody_rewrites_to_it = (
         pl.col("is_listed")
         & (pl.col("selecting") == 0)
-        & (pl.col("is_ruled") | (is_external & pl.col("is_host_known")))
+        & (pl.col("is_checked") | (is_external & pl.col("is_host_known")))
     )
-    to_node = (pl.col("role") == "node") & pl.col("is_listed") & pl.col("is_host_known")
+    is_node = pl.col("role") == "node"
+    to_node = is_node & pl.col("is_ruled") & pl.col("is_host_known")
     return facts.with_columns(
         is_direct=~pl.col("is_rewritten")
         & ~pl.col("has_front")
@@ -289,8 +293,11 @@ def _facts(
         # A node's port that led elsewhere in another connection.
         is_virtual=(pl.col("role") == "node")
         & pl.col("destination").is_in(virtual.implode()),
-        # Without all services of the cluster, what looks direct may be a front.
-        may_be_front=~pl.col("is_listed")
+        # Without all services and nodes, what looks direct may be a front.
+        may_be_front=~(
+            pl.when(is_node).then("is_ruled").otherwise("is_listed")
+            & pl.col("is_host_known")
+        )
         & (pl.col("role") != "pod")
         & ~pl.col("is_echo"),
         is_masqueraded=is_masqueraded,

@@ -26,8 +26,9 @@ class Services(NamedTuple):
     endpoints of that port and IP version are known.
 
     Of the IP versions in ``listed``, all services are known; of those in ``resolved``,
-    all their endpoints, too; of those in ``ruled``, both are by the proxy's own rules;
-    of those in ``hosts``, all pods and nodes are known.
+    all their endpoints, too. Of those in ``ruled``, all services are known by the
+    proxy's rules, and of those in ``checked``, by lists as well, with all endpoints. Of
+    those in ``hosts``, all pods and nodes are known.
     """
 
     fronts: pl.DataFrame
@@ -35,6 +36,7 @@ class Services(NamedTuple):
     listed: frozenset[int] = frozenset()
     resolved: frozenset[int] = frozenset()
     ruled: frozenset[int] = frozenset()
+    checked: frozenset[int] = frozenset()
     hosts: frozenset[int] = frozenset()
 
 
@@ -52,7 +54,7 @@ def services(roles: pl.DataFrame, cluster: Cluster | None) -> Services:
         from analyzer.cluster import Cluster
 
         cluster = Cluster()
-    fronts = cluster.service_table()
+    fronts = pl.concat([cluster.service_table(), _at_inferred_nodes(roles, cluster)])
     endpoints = _with_completeness(_behind_fronts(fronts, cluster), cluster)
     extent = cluster.extent
     listed = frozenset() if _are_others_seen(roles, cluster) else extent.services
@@ -76,8 +78,33 @@ def services(roles: pl.DataFrame, cluster: Cluster | None) -> Services:
         ),
         listed=listed,
         resolved=resolved,
-        ruled=resolved & extent.rules,
+        ruled=listed & extent.rules,
+        checked=resolved & extent.rules & extent.lists,
         hosts=extent.hosts,
+    )
+
+
+def _at_inferred_nodes(roles: pl.DataFrame, cluster: Cluster) -> pl.DataFrame:
+    """Tabulate node ports at nodes that only packets tell, as the cluster does."""
+    found = roles.filter((pl.col("role") == "node") & pl.col("is_inferred"))
+    ports = [
+        (port.node_port, port.protocol, each.namespace, each.name, port.name)
+        for each in cluster.services
+        for port in each.ports
+        if port.node_port
+    ]
+    schema = cluster.service_table().schema
+    columns = ("port", "protocol", *SERVICE)
+    return (
+        pl.DataFrame(ports, {name: schema[name] for name in columns}, orient="row")
+        .join(found.select("address"), how="cross")
+        .select(
+            "address",
+            "port",
+            "protocol",
+            pl.lit("NodePort").alias("kind"),
+            *SERVICE,
+        )
     )
 
 

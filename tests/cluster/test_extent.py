@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +39,13 @@ EVERYWHERE = [
 
 
 def in_full(**changes: Any) -> Extent:
-    return Extent(**{"services": BOTH, "pods": BOTH, "nodes": BOTH, **changes})
+    return Extent(**{"lists": BOTH, "pods": BOTH, "nodes": BOTH, **changes})
 
 
 def extent_of(cluster: Cluster) -> Extent:
     """Give the extent but for endpoints."""
     told = cluster.extent
-    return Extent(told.services, told.pods, told.nodes, told.rules)
+    return replace(told, endpoints=frozenset())
 
 
 def test_lists_of_all_namespaces_are_whole(load: Load) -> None:
@@ -67,7 +68,7 @@ def test_a_list_of_one_namespace_is_not_of_all(load: Load) -> None:
         for item in EVERYWHERE
         if item["metadata"].get("namespace") in (None, "default")
     ]
-    assert extent_of(load(a_list(*items))) == in_full(services=NONE, pods=NONE)
+    assert extent_of(load(a_list(*items))) == in_full(lists=NONE, pods=NONE)
 
 
 def without(kind: str, name: str) -> list[dict[str, Any]]:
@@ -80,7 +81,7 @@ def without(kind: str, name: str) -> list[dict[str, Any]]:
 
 def test_without_the_api_server_s_service_something_is_missing(load: Load) -> None:
     cluster = load(a_list(*without("Service", "kubernetes")))
-    assert extent_of(cluster) == in_full(services=NONE)
+    assert extent_of(cluster) == in_full(lists=NONE)
 
 
 def test_an_endpoint_of_an_unlisted_service_means_that_there_are_others(
@@ -147,7 +148,7 @@ node-b Ready <none> 3d v1.30.1 192.0.2.2 <none> Debian GNU/Linux 12 6.1.0 cri://
 
 def test_tables_show_addresses_of_one_ip_version(load: Load) -> None:
     cluster = load(**TABLES)
-    assert extent_of(cluster) == Extent(IPV4, IPV4, IPV4)
+    assert extent_of(cluster) == Extent(lists=IPV4, pods=IPV4, nodes=IPV4)
     assert cluster.extent.endpoints == {
         ("default", "kubernetes", 4),
         ("default", "web", 4),
@@ -203,13 +204,13 @@ COMMIT
 
 def test_a_whole_dump_has_the_rules_of_all_services(load: Load) -> None:
     told = load(n1__iptables__txt=dump("10.0.0.1/32")).extent
-    assert (told.services, told.rules) == (IPV4, IPV4)
+    assert (told.lists, told.rules) == (NONE, IPV4)
 
 
 @pytest.mark.parametrize("line", ["*nat", "COMMIT", "*filter"])
 def test_a_dump_that_was_cut_may_lack_some(load: Load, line: str) -> None:
     told = load(n1__iptables__txt=dump("10.0.0.1/32").replace(f"{line}\n", "")).extent
-    assert (told.services, told.rules) == (NONE, NONE)
+    assert told.services == NONE
 
 
 def test_a_virtual_server_of_no_known_service_means_that_there_are_others(
@@ -226,7 +227,7 @@ def test_a_virtual_server_of_no_known_service_means_that_there_are_others(
 def test_what_a_recorded_node_s_rules_tell_is_all(name: str) -> None:
     (path,) = (RECORDINGS / name / "cluster").glob("k8s-worker01.iptables-save.txt")
     told = Cluster.load([path]).extent
-    assert (told.services, told.rules) == (IPV4, IPV4)
+    assert (told.lists, told.rules) == (NONE, IPV4)
 
 
 @pytest.mark.parametrize("form", ["json", "txt"])
@@ -234,7 +235,7 @@ def test_nftables_tell_all_services_of_both_ip_versions(form: str) -> None:
     folder = RECORDINGS / "dualstack" / "cluster"
     rules = folder / f"k8s-worker01.nft-list-ruleset.{form}"
     told = Cluster.load([rules, folder / "services.json"]).extent
-    assert (told.services, told.rules) == (BOTH, BOTH)
+    assert told.services == BOTH
     # Those of services without endpoints do not say whose they are.
     assert Cluster.load([rules]).extent.services == NONE
 

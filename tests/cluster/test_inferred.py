@@ -92,6 +92,29 @@ def test_what_was_only_called_is_no_pod():
     assert stale not in {pod for node in inferred.nodes for pod in node.pods}
 
 
+def test_who_only_called_may_be_a_node_and_is_no_pod():
+    folder = RECORDED / "loadbalancer"
+    tables = analyzer.build_tables([folder / "k8s-worker03.ens18.pcap.gz"])
+    inferred = infer(tables.flows, tables.connections)
+    state = analyzer.Cluster.load([folder / "cluster"])
+    pods = {pod for node in inferred.nodes for pod in node.pods}
+    assert pods
+    assert pods <= {ip for pod in state.pods for ip in pod.ips}
+
+
+def test_what_kind_of_address_led_elsewhere_is_not_made_up(tmp_path):
+    folder = RECORDED / "loadbalancer"
+    tables = analyzer.build_tables(sorted(folder.glob("*.pcap*")))
+    path = tmp_path / "cluster.json"
+    objects = as_objects(infer(tables.flows, tables.connections))
+    path.write_text(json.dumps(objects))
+    state = analyzer.Cluster.load([path])
+    ((service, kind),) = state.services_at("192.168.2.38", 8080, "tcp")
+    assert (service.type, kind) == ("Unknown", None)
+    (row,) = state.service_table().filter(pl.col("address") == "192.168.2.38").rows()
+    assert row[:4] == ("192.168.2.38", 8080, "tcp", None)
+
+
 def test_a_capture_without_tunnels_tells_no_nodes():
     tables = analyzer.build_tables(CAPTURES / "tcp" / "requests.pcap")
     assert infer(tables.flows, tables.connections).nodes == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import analyzer
@@ -49,12 +50,10 @@ def cluster(folder: Path, *more: Any, **service: Any) -> analyzer.Cluster:
     """Give the cluster's state: one service over one pod on each node, and more."""
     port = {"port": 80, "targetPort": 80, "nodePort": NODE_PORT}
     spec = {"type": "NodePort", "clusterIP": SERVICE_IP, "selector": {"app": "web"}}
-    return saved(
-        folder,
-        *_OF_EVERY_CLUSTER,
-        a_service("web", port, **{**spec, **service}),
-        *more,
-    )
+    web = a_service("web", port, **{**spec, **service})
+    listed = saved(folder, *_OF_EVERY_CLUSTER, web, *more)
+    # As if kube-proxy's rules had been told as well.
+    return replace(listed, extent=replace(listed.extent, rules=listed.extent.lists))
 
 
 def saved(folder: Path, *items: Any) -> analyzer.Cluster:

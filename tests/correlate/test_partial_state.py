@@ -30,11 +30,6 @@ API_SERVER = a_service("kubernetes", 443, clusterIP="10.152.183.254")
 BOTH = frozenset({4, 6})
 
 
-def ruled(cluster: Cluster) -> Cluster:
-    """Give a cluster whose kube-proxy's rules were told, too."""
-    return replace(cluster, extent=replace(cluster.extent, rules=BOTH))
-
-
 def of_client(rows, client):
     (row,) = (r for r in rows if (r["client_ip"], r["client_port"]) == client)
     return row
@@ -45,9 +40,10 @@ def test_what_rules_are_not_about_was_called_by_its_own_address(tmp_path):
     other = BEHIND._replace(server=(POD_B, 9100))
     wire.carry([other], tcp(1_000_000, 2_000_000))
     cluster = lab.cluster(tmp_path)
-    (row,) = wire.connections(ruled(cluster))
-    assert (row["destination_ip"], row["destination_kind"]) == (POD_B, "Pod")
     (row,) = wire.connections(cluster)
+    assert (row["destination_ip"], row["destination_kind"]) == (POD_B, "Pod")
+    lists_alone = replace(cluster, extent=replace(cluster.extent, rules=frozenset()))
+    (row,) = wire.connections(lists_alone)
     assert (row["destination_ip"], row["backend_ip"]) == (None, POD_B)
 
 
@@ -84,7 +80,7 @@ def test_an_address_among_those_of_services_means_that_there_are_others(tmp_path
     wire = Wire(tmp_path)
     call = Seen("node-a.cali9.pcap", CLIENT, ("10.152.183.77", 80))
     wire.carry([call], tcp(1_000_000, 2_000_000))
-    (row,) = wire.connections(ruled(lab.cluster(tmp_path)))
+    (row,) = wire.connections(lab.cluster(tmp_path))
     assert (row["destination_kind"], row["backend_ip"]) == (None, None)
 
 
@@ -103,7 +99,7 @@ def test_who_is_outside_is_known_if_pods_and_nodes_are(tmp_path):
 def test_a_rewritten_call_of_an_unlisted_front_means_that_there_are_others(tmp_path):
     wire = Wire(tmp_path)
     wire.carry([BEHIND._replace(server=(POD_B, 9100))], tcp(1_000_000, 2_000_000))
-    cluster = ruled(lab.cluster(tmp_path))
+    cluster = lab.cluster(tmp_path)
     (row,) = wire.connections(cluster)
     assert row["destination_ip"] == POD_B
     unlisted = node_port((OUTSIDE, 41005))[:2]
@@ -118,7 +114,7 @@ def test_a_masqueraded_call_of_no_service_means_that_there_are_others(tmp_path):
     wire.carry([BEHIND._replace(server=(POD_B, 9100))], tcp(1_000_000, 2_000_000))
     inner = node_port()[2]._replace(server=(POD_B, 9100))
     wire.carry([inner], tcp(3_000_000, 4_000_000), at=1)
-    row = of_client(wire.connections(ruled(lab.cluster(tmp_path))), CLIENT)
+    row = of_client(wire.connections(lab.cluster(tmp_path)), CLIENT)
     assert (row["backend_ip"], row["destination_ip"]) == (POD_B, None)
 
 
@@ -151,7 +147,7 @@ def test_some_endpoints_eliminate_nobody_and_are_no_candidates(tmp_path):
     wire = local_and_remote(tmp_path)
     cluster = lab.cluster(tmp_path)
     assert stayed(wire, cluster)["backend_evidence"] == "eliminated"
-    some = replace(cluster, extent=Extent(services=BOTH, pods=BOTH, nodes=BOTH))
+    some = replace(cluster, extent=Extent(lists=BOTH, pods=BOTH, nodes=BOTH))
     row = stayed(wire, some)
     assert (row["service_name"], row["backend_ip"]) == ("web", None)
     assert (row["backend_evidence"], row["candidates"]) == ("none", None)

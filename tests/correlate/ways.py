@@ -244,7 +244,7 @@ def state(
     state = analyzer.Cluster.load([path])
     if not is_whole:
         return state
-    return replace(state, extent=replace(state.extent, rules=state.extent.services))
+    return replace(state, extent=replace(state.extent, rules=state.extent.lists))
 
 
 def _service(service: Service) -> dict[str, Any]:
