@@ -24,6 +24,7 @@ _NARROWING = (
     "client",  # the name in place of the address
     "service",  # without its address
     "backend",
+    "client",  # without its node, and what its source was rewritten to
     "node",  # the backend's alone
     "service",  # without its kind
     "rtt",
@@ -53,6 +54,7 @@ def print_connection_counts(connections: pa.Table) -> None:
     protocol = pl.col("protocol").cast(pl.String)
     counts = shown.select(
         protocols=protocol.value_counts(sort=True).implode(),
+        points=pl.col("points").explode().n_unique(),
         to_services=pl.col("service_name").is_not_null().sum(),
         by_elimination=(pl.col("backend_evidence") == "eliminated").sum(),
         unanswered=pl.col("tcp_state").cast(pl.String).is_in(["S0", "REJ"]).sum(),
@@ -64,6 +66,8 @@ def print_connection_counts(connections: pa.Table) -> None:
     told = counts.row(0, named=True)
     protocols = {each["protocol"]: each["count"] for each in told["protocols"]}
     line = say.plural(sum(protocols.values()), "connection")
+    if protocols and told["points"] > 1:
+        line += f" at {told['points']:,} points"
     if protocols:
         of_each = (f"{count:,} {name}" for name, count in protocols.items())
         line += f": {', '.join(of_each)}"
@@ -108,11 +112,15 @@ def print_connections(connections: pa.Table, wanted: int, output: Output) -> Non
 
 
 def _client(row: dict[str, Any]) -> Forms:
+    """``192.168.2.100:53124 via 10.1.79.64``: who called, and what the pod saw.
+
+    A pod needs no address beside its name; the clients of a node are told by theirs.
+    """
     address = say.endpoint(row["client_ip"], row["client_port"])
-    name = row["client_pod"]
-    if name is None:
-        return address
-    return f"{address} {name}", name
+    pod, owner = row["client_pod"], row["client_pod"] or row["client_node"]
+    in_full = f"{address} {owner}" if owner else address
+    via = f" via {row['snat_ip']}" if row["snat_ip"] else ""
+    return f"{in_full}{via}", f"{pod or in_full}{via}", pod or address
 
 
 def _service(row: dict[str, Any]) -> Forms:
@@ -145,7 +153,10 @@ def _backend(row: dict[str, Any]) -> Forms:
         return "?" if row["backend_packets"] else "-"
     address = say.endpoint(row["backend_ip"], row["backend_port"])
     name = row["backend_pod"]
-    return (f"{address} {name}", name) if name else address
+    mark = " (hairpin)" if row["is_hairpin"] else ""
+    if name is None:
+        return f"{address}{mark}"
+    return f"{address} {name}{mark}", f"{name}{mark}"
 
 
 def _nodes(row: dict[str, Any]) -> Forms:
