@@ -95,13 +95,9 @@ class Recorded:
     ) -> None:
         cluster = RandomCluster(random)
         self.calls = cluster.calls(random.randint(1, 6))
-        is_whole = random.random() < 0.7
-        told = len(cluster.services) if is_whole else random.randint(0, 2)
+        told = random.choice([None, None, 0, 1, 2])
         self._state = ways.state(
-            folder,
-            cluster.pods,
-            random.sample(cluster.services, told),
-            is_whole=is_whole,
+            folder, cluster.pods, cluster.services[:told], is_whole=told is None
         )
         files = sorted({seen.file for walk in self.calls for seen in walk.seen})
         self._files = set(random.sample(files, random.randint(1, len(files))))
