@@ -155,7 +155,17 @@ def _with_whole_groups(found: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFra
     # The others may have got it from the node that translated it.
     is_first_tuple = pl.col("leg") == pl.col("leg").min().over("group")
     on_nodes = ordered.filter(pl.col("node").is_not_null() & is_first_tuple)
-    nodes = on_nodes.filter(pl.col("group").is_first_distinct()).select("group", "node")
+    # A pod's or a tunnel's device is on a node, of which only the name is not known.
+    on_unknown_nodes = ordered.filter(
+        pl.col("group").is_first_distinct()
+        & pl.col("node").is_null()
+        & (pl.col("is_pod_side") | pl.col("is_overlay"))
+    )
+    nodes = (
+        on_nodes.filter(pl.col("group").is_first_distinct())
+        .select("group", "node")
+        .join(on_unknown_nodes.select("group"), on="group", how="anti")
+    )
     states = (
         ordered.join(
             found.filter(pl.col("tcp_state").is_null()).select("group"),

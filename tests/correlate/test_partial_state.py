@@ -186,3 +186,15 @@ def test_what_packets_told_eliminates_nobody(tmp_path):
     row = stayed(wire, Cluster.load([path]))
     assert row["service_name"] == "node-port-30080-tcp"
     assert (row["backend_ip"], row["backend_evidence"]) == (None, "none")
+
+
+def test_a_node_behind_one_that_is_not_known_is_no_entry(tmp_path):
+    wire = Wire(tmp_path)
+    path = [
+        Seen("node-z.cali9.pcap", ("10.1.9.9", 33000), (POD_B, 9100)),
+        Seen("node-b.cali0.pcap", ("10.1.9.9", 33000), (POD_B, 9100), 62, 120),
+    ]
+    wire.carry(path, tcp(1_000_000, 2_000_000))
+    (row,) = wire.connections(lab.cluster(tmp_path))
+    assert row["points"] == ["node-z/cali9", "node-b/cali0"]
+    assert (row["backend_node"], row["entry_node"]) == ("node-b", None)
