@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import analyzer
-from captures.score import classes, clocks, report
+from captures.score import classes, clocks, report, states
 from captures.score.judge import Made, judge
 from captures.score.recording import Recording
 
@@ -52,12 +52,11 @@ def main() -> int:
         metavar="CLASS,...",
         help="which sets of captures (default: %(default)s)",
     )
-    state = parser.add_mutually_exclusive_group()
-    state.add_argument(
-        "--without-cluster", action="store_true", help="only without cluster state"
-    )
-    state.add_argument(
-        "--with-cluster", action="store_true", help="only with cluster state"
+    parser.add_argument(
+        "--states",
+        default=",".join(states.STATES),
+        metavar="STATE,...",
+        help="how much cluster state (default: %(default)s)",
     )
     parser.add_argument(
         "--verbose", action="store_true", help="say what is behind the figures"
@@ -70,11 +69,13 @@ def main() -> int:
     for name in wanted:
         if name not in classes.CLASSES:
             parser.error(f"no such class: {name} (there are: {classes.CLASSES})")
-    states = [True] * (not options.without_cluster)
-    states += [False] * (not options.with_cluster)
+    names = options.states.split(",")
+    for name in names:
+        if name not in states.STATES:
+            parser.error(f"no such state: {name} (there are: {states.STATES})")
     scores: list[report.Score] = []
     for recording in recordings(parser, options.recordings):
-        for score in scores_of(recording, wanted, states):
+        for score in scores_of(recording, wanted, names):
             scores.append(score)
             if options.verbose:
                 for finding in score.verdict.findings:
@@ -102,41 +103,63 @@ def recordings(
 
 
 def scores_of(
-    recording: Recording, wanted: list[str], states: list[bool]
+    recording: Recording, wanted: list[str], names: list[str]
 ) -> Iterator[report.Score]:
-    """Score one recording, class by class, with and without cluster state."""
+    """Score one recording: class by class, and with partial state all of them."""
     with tempfile.TemporaryDirectory() as folder:
-        for class_name in wanted:
-            parts = [*classes.subjects(recording, class_name, Path(folder))]
-            for has_cluster in states:
-                if not parts or (class_name == classes.CONNTRACK and not has_cluster):
+        parts = {
+            name: [*classes.subjects(recording, name, Path(folder))] for name in wanted
+        }
+        parts = {name: found for name, found in parts.items() if found}
+        for name, found in parts.items():
+            for state in (states.WHOLE, states.NONE):
+                if state not in names or (
+                    name == classes.CONNTRACK and state == states.NONE
+                ):
                     continue
-                runs = [run(part, recording, has_cluster=has_cluster) for part in parts]
-                yield report.Score(
-                    recording.name,
-                    class_name,
-                    "yes" if has_cluster else "no",
-                    reduce(add, (verdict for verdict, _ in runs)),
-                    tuple(clock for _, found in runs for clock in found),
-                )
+                yield _score(recording, name, state, found, Path(folder))
+        every = [
+            part
+            for name, found in parts.items()
+            if name != classes.CONNTRACK
+            for part in found
+        ]
+        for state in names:
+            if every and state not in (states.WHOLE, states.NONE):
+                yield _score(recording, "each", state, every, Path(folder))
+
+
+def _score(
+    recording: Recording, name: str, state: str, parts: list[Subject], folder: Path
+) -> report.Score:
+    runs = [run(part, recording, state, folder) for part in parts]
+    return report.Score(
+        recording.name,
+        name,
+        state,
+        reduce(add, (verdict for verdict, _ in runs)),
+        tuple(clock for _, found in runs for clock in found),
+    )
 
 
 def run(
-    subject: Subject, recording: Recording, *, has_cluster: bool
+    subject: Subject, recording: Recording, state: str, folder: Path
 ) -> tuple[Verdict, list[clocks.Estimate]]:
     """Analyse a subject's captures and judge what came of it."""
-    folders = [recording.directory / "cluster"] * has_cluster
-    folders += [recording.directory / "conntrack"] * subject.has_conntrack
-    cluster = analyzer.Cluster.load(folders) if folders else None
     paths = [view.path for view in subject.views]
+    files = states.files(state, recording, paths, folder)
+    files += [recording.directory / "conntrack"] * subject.has_conntrack
+    cluster = analyzer.Cluster.load(files) if files else None
     tables = analyzer.build_tables(paths, cluster=cluster)
+    connections = tables.connections.collect()
+    if cluster is not None and state == states.INFERRED:
+        connections = states.with_true_names(connections, cluster, recording)
     verdict = judge(
-        Made(
-            tables.connections.collect(), tables.hops.collect(), tables.flows.collect()
-        ),
+        Made(connections, tables.hops.collect(), tables.flows.collect()),
         subject,
         recording,
-        has_cluster=has_cluster,
+        has_cluster=state != states.NONE,
+        is_whole=state == states.WHOLE,
     )
     return verdict, [*clocks.estimates(tables.clocks.collect(), recording)]
 

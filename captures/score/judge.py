@@ -38,6 +38,7 @@ def judge(
     recording: Recording,
     *,
     has_cluster: bool,
+    is_whole: bool = True,
 ) -> Verdict:
     """Hold connections and hops against the truth.
 
@@ -51,6 +52,8 @@ def judge(
         Whose truth it is.
     has_cluster : bool
         Whether the analyzer was given cluster state.
+    is_whole : bool
+        Whether that was all of it, so that what is left over must be told.
 
     Returns
     -------
@@ -83,7 +86,10 @@ def judge(
     for id_, tuples in visible.items():
         shown = Shown(recording.truth[id_], frozenset(tuples))
         can_eliminate = (
-            has_cluster and id_ in at_entry and is_eliminable(shown, recording)
+            has_cluster
+            and is_whole
+            and id_ in at_entry
+            and is_eliminable(shown, recording)
         )
         count(
             shown,

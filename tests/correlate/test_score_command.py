@@ -9,7 +9,7 @@ import pytest
 
 import analyzer
 from captures.score import __main__ as command
-from captures.score import classes, clocks, report
+from captures.score import classes, clocks, report, states
 from captures.score.interfaces import only
 from captures.score.recording import Recording
 from captures.score.verdict import Figures, Finding, Verdict
@@ -107,7 +107,8 @@ def run(monkeypatch, *words):
 
 @pytest.mark.usefixtures("told_by_truth")
 def test_the_command_prints_a_table(monkeypatch, capsys):
-    assert run(monkeypatch, "clusterip", "--classes", "all") == 0
+    words = ("clusterip", "--classes", "all", "--states", "yes,no")
+    assert run(monkeypatch, *words) == 0
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.startswith("recording captures k8s visible one row")
     assert [line.split()[:5] for line in lines] == [
@@ -119,14 +120,14 @@ def test_the_command_prints_a_table(monkeypatch, capsys):
 @pytest.mark.usefixtures("told_by_truth")
 def test_a_recording_elsewhere_is_a_path(monkeypatch, capsys):
     path = str(CLUSTER / "clusterip")
-    words = (path, "--classes", "cali", "--without-cluster")
+    words = (path, "--classes", "cali", "--states", "no")
     assert run(monkeypatch, *words) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 @pytest.mark.usefixtures("told_by_truth")
 def test_what_is_amiss_makes_the_exit_status(monkeypatch, capsys):
-    words = ("loadbalancer", "--classes", "one-nic", "--with-cluster", "--verbose")
+    words = ("loadbalancer", "--classes", "one-nic", "--states", "yes", "--verbose")
     # The truth itself eliminates nothing.
     monkeypatch.setattr(command.classes, "subjects", first_nic)
     assert run(monkeypatch, *words) == 1
@@ -151,15 +152,19 @@ def test_update_replaces_what_is_between_the_markers(tmp_path):
 
 
 def test_the_table_fits_a_terminal():
-    full = Figures(*[999] * 14)
-    score = report.Score("spread-skewed", "conntrack", "yes", Verdict(full))
-    assert all(len(line) <= WIDTH for line in report.terminal_table([score]))
+    full = Verdict(Figures(*[999] * 14))
+    scores = [
+        report.Score("spread-skewed", "conntrack", "yes", full),
+        *(report.Score("spread-skewed", "each", name, full) for name in states.STATES),
+    ]
+    assert all(len(line) <= WIDTH for line in report.terminal_table(scores))
 
 
 def test_the_page_explains_every_class_and_figure():
     text = (CLUSTER / "SCORE.md").read_text()
     explained = re.findall(r"^\| `?([\w. -]+?)`? \|", text, re.MULTILINE)
     assert {*classes.CLASSES} <= {*explained}
+    assert {*states.STATES} <= {*explained}
     assert {*report.HEADINGS[2:]} <= {*explained}
 
 
