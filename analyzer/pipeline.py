@@ -297,6 +297,30 @@ def write_tables(
     return Tables({name: writer.path(name) for name in writer.written}, run.summaries)
 
 
+def correlate_again(tables: Tables, cluster: Cluster) -> Tables:
+    """Join the flows of earlier tables once more, with cluster state.
+
+    Parameters
+    ----------
+    tables : Tables
+        With ``flows``; its other tables are made anew, ``packets`` is kept.
+    cluster : Cluster
+        Takes the place of what the tables were made with.
+
+    Returns
+    -------
+    Tables
+        Correlated in memory. Observation points keep the names that they have.
+    """
+    metadata = tables.arrow("flows").schema.metadata
+    made: dict[str, pa.Table | Path] = {
+        name: tables.arrow(name) for name in ("flows", "packets") if name in tables
+    }
+    for name, table in _correlated(tables.flows, cluster):
+        made[name] = table.replace_schema_metadata(metadata)
+    return Tables(made, tables.captures)
+
+
 def _correlated(
     flows: pa.Table, cluster: Cluster | None
 ) -> Iterator[tuple[str, Iterable[pa.RecordBatch]]]:

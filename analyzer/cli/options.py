@@ -57,6 +57,24 @@ captures_argument = click.argument(
 )
 
 
+point_option = click.option(
+    "--point",
+    "named_points",
+    metavar="NODE/IFACE=FILE",
+    type=_point,
+    multiple=True,
+    help="Say where a capture was taken, if its name does not. Repeatable.",
+)
+vxlan_port_option = click.option(
+    "--vxlan-port",
+    "vxlan_ports",
+    metavar="N",
+    type=click.IntRange(1, 65535),
+    multiple=True,
+    help="Decode VXLAN on this UDP port, too (4789 always). Repeatable.",
+)
+
+
 def capture_options(command: _Command) -> _Command:
     """Add CAPTURE... and how to read them.
 
@@ -65,22 +83,8 @@ def capture_options(command: _Command) -> _Command:
     """
 
     @captures_argument
-    @click.option(
-        "--point",
-        "named_points",
-        metavar="NODE/IFACE=FILE",
-        type=_point,
-        multiple=True,
-        help="Say where a capture was taken, if its name does not. Repeatable.",
-    )
-    @click.option(
-        "--vxlan-port",
-        "vxlan_ports",
-        metavar="N",
-        type=click.IntRange(1, 65535),
-        multiple=True,
-        help="Decode VXLAN on this UDP port, too (4789 always). Repeatable.",
-    )
+    @point_option
+    @vxlan_port_option
     @functools.wraps(command)
     def with_captures(
         *args: Any,
@@ -88,15 +92,16 @@ def capture_options(command: _Command) -> _Command:
         named_points: tuple[tuple[str, Path], ...],
         **kwargs: Any,
     ) -> Any:
-        points = _points_of(captures, named_points)
+        points = points_of(captures, named_points)
         return command(*args, captures=captures, points=points, **kwargs)
 
     return cast("_Command", with_captures)
 
 
-def _points_of(
+def points_of(
     captures: tuple[Path, ...], named_points: Iterable[tuple[str, Path]]
 ) -> Points:
+    """Give each capture the observation point that was named for it."""
     points: Points = {}
     for point, file in named_points:
         if file not in captures:

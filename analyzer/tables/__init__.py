@@ -39,6 +39,9 @@ class Tables:
         self._tables = tables
         self.captures = captures
 
+    def __contains__(self, table: object) -> bool:
+        return table in self._tables
+
     @property
     def flows(self) -> pl.LazyFrame:
         """One row per two-way flow, tunnel and observation point."""
