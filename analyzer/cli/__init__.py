@@ -20,6 +20,10 @@ from analyzer.cli.group import CommandGroup, debug_option
             "analyzer.cli.flows",
             "Turn captures into tables of flows and connections.",
         ),
+        "spread": (
+            "analyzer.cli.spread",
+            "Show how evenly connections fall on pods, and if that is luck.",
+        ),
         "info": ("analyzer.cli.info", "Describe captures without writing tables."),
         "cluster": ("analyzer.cli.cluster", "Show what cluster state says."),
     },

@@ -1,0 +1,298 @@
+"""Why shares are as they are: changes, nodes, clients that stay, heavy connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from analyzer.analysis.spread.changes import change_points
+from analyzer.analysis.spread.significance import (
+    Significance,
+    holm,
+    significance,
+    weighted_test,
+)
+
+if TYPE_CHECKING:
+    from analyzer.analysis.spread.changes import Change
+    from analyzer.analysis.spread.draws import Draws
+
+LEVEL = 0.05
+#: For what is looked for unasked.
+_STRICT = 0.01
+_FEWEST_STICKY = 4
+#: A share differs from another one noticeably if by so much.
+_NOTICEABLE = 0.1
+#: One connection is worth naming if it carries so much of what its backend got.
+_HEAVY = 0.25
+_MOST_HEAVY = 3
+#: A connection is long-lived if it lasts so many times the usual.
+_LONG = 10
+
+
+def tested(draws: Draws) -> Significance | None:
+    """Test choices against their probabilities; None where nothing was to choose."""
+    open_ = draws.take(draws.is_open & draws.is_possible)
+    if not len(open_):
+        return None
+    if open_.are_alike:
+        chances = open_.chances[open_.ways[0]]
+        counts = np.bincount(open_.chosen, minlength=len(chances))
+        return significance(counts[chances > 0], chances[chances > 0])
+    return weighted_test(open_.totals, open_.weights, open_.ways, open_.chances)
+
+
+def outstanding(draws: Draws, *, level: float = LEVEL) -> list[int]:
+    """Find the backends that got more or less than chance explains.
+
+    Returns
+    -------
+    list of int
+        Their indices, the most surprising first: those of which the normal
+        approximation says so at this level, after Holm's correction, or else the one
+        that is farthest off.
+    """
+    from scipy.special import ndtr
+
+    open_ = draws.take(draws.is_open & draws.is_possible)
+    deviations = np.sqrt(open_.variances)
+    off = np.divide(
+        open_.totals - open_.expected,
+        deviations,
+        out=np.zeros_like(deviations),
+        where=deviations > 0,
+    )
+    order = np.argsort(-np.abs(off), kind="stable")
+    p_values = holm(2 * ndtr(-np.abs(off)))
+    return [int(at) for at in order if p_values[at] <= level] or [int(order[0])]
+
+
+@dataclass(frozen=True)
+class ShareChange:
+    """A moment at which shares became others.
+
+    Parameters
+    ----------
+    time : int
+        The first choice with the new shares, nanoseconds since the epoch; the last one
+        of a backend that got nothing more, the first one of one that got nothing yet.
+    earliest, latest : int
+        The 95 % interval of the change.
+    p_value : float
+        Of there being no change at all.
+    backends : tuple of (str, float, float)
+        Those whose shares it is about, most changed first, with the shares before and
+        after it.
+    """
+
+    time: int
+    earliest: int
+    latest: int
+    p_value: float
+    backends: tuple[tuple[str, float, float], ...]
+
+
+def share_changes(draws: Draws, *, level: float) -> list[ShareChange]:
+    """Find when the shares changed, and whose.
+
+    Parameters
+    ----------
+    draws : Draws
+    level : float
+        Probability of finding a change where there is none.
+
+    Notes
+    -----
+    Only choices from the same backends are compared: those of the most frequent way.
+    """
+    open_ = draws.take(draws.is_open & draws.is_possible)
+    if not len(open_):
+        return []
+    most = np.argmax(np.bincount(open_.ways))
+    alike = open_.take(open_.ways == most)
+    found = [
+        each
+        for each in change_points(alike.chosen, len(alike.backends))
+        if each.p_value <= level
+    ]
+    ends = [0, *(change.at for change in found), len(alike)]
+    return [
+        _share_change(alike, change, before, after)
+        for change, before, after in zip(found, ends[:-2], ends[2:], strict=True)
+    ]
+
+
+def _share_change(draws: Draws, change: Change, start: int, end: int) -> ShareChange:
+    from scipy.special import ndtr
+
+    size = len(draws.backends)
+    before = np.bincount(draws.chosen[start : change.at], minlength=size)
+    after = np.bincount(draws.chosen[change.at : end], minlength=size)
+    shares = before / before.sum(), after / after.sum()
+    pooled = (before + after) / (before.sum() + after.sum())
+    error = np.sqrt(pooled * (1 - pooled) * (1 / before.sum() + 1 / after.sum()))
+    off = np.divide(
+        shares[1] - shares[0], error, out=np.zeros_like(error), where=error > 0
+    )
+    order = np.argsort(-np.abs(off), kind="stable")
+    p_values = holm(2 * ndtr(-np.abs(off)))
+    changed = [at for at in order if p_values[at] <= LEVEL] or [order[0]]
+    whole = slice(start, end)
+    times, chosen = draws.times[whole], draws.chosen[whole]
+    begun = times[np.isin(chosen, [at for at in changed if not before[at]])]
+    ended = times[np.isin(chosen, [at for at in changed if not after[at]])]
+    moment = draws.times[change.at]
+    if len(begun):
+        moment = begun[0]
+    elif len(ended):
+        moment = ended[-1]
+    return ShareChange(
+        int(moment),
+        # Since the last choice that is surely of the old shares.
+        int(draws.times[max(change.earliest - 1, 0)]),
+        int(draws.times[min(change.latest, len(draws) - 1)]),
+        change.p_value,
+        tuple(
+            (draws.backends[at], float(shares[0][at]), float(shares[1][at]))
+            for at in changed
+        ),
+    )
+
+
+def odd_entry_nodes(draws: Draws, *, level: float = LEVEL) -> dict[str, float]:
+    """Find the nodes through which calls fall unevenly, if others' fall evenly.
+
+    Returns
+    -------
+    dict of str to float
+        Their p-values after Holm's correction; empty if all or none of them are odd.
+    """
+    found = {
+        name: of_node.p_value
+        for number, name in enumerate(draws.entry_nodes)
+        if (of_node := tested(draws.take(draws.entries == number))) is not None
+    }
+    if len(found) < 2:
+        return {}
+    adjusted = dict(zip(found, holm(list(found.values())).tolist(), strict=True))
+    odd = {name: value for name, value in adjusted.items() if value <= level}
+    return odd if len(odd) < len(found) else {}
+
+
+def clients_stay(calls: pl.DataFrame) -> bool:
+    """Tell if every client that called again got the backend that it had before.
+
+    Parameters
+    ----------
+    calls : pl.DataFrame
+        Of one subject, seen as their clients sent them.
+
+    Notes
+    -----
+    At least two backends must have such clients (else it may be the only one that
+    works), and chance must not explain it: the probability that calls fall so by
+    themselves, with the shares that backends have, is under one percent.
+    """
+    known = calls.filter(pl.col("is_whole") & pl.col("backend").is_not_null())
+    by_client = known.group_by("client", "entry_node", "service_name", "is_v6").agg(
+        calls=pl.len(),
+        backends=pl.col("backend").n_unique(),
+        backend=pl.col("backend").first(),
+    )
+    again = by_client.filter(pl.col("calls") > 1)
+    if again["backend"].n_unique() < 2 or (again["backends"] > 1).any():
+        return False
+    calls_of = again.group_by("backend").agg(pl.col("calls").sum())["calls"].to_numpy()
+    shares = calls_of / calls_of.sum()
+    repeats = again["calls"].to_numpy()
+    if len(known) < _FEWEST_STICKY:
+        return False
+    alike = np.log((shares[None, :] ** repeats[:, None]).sum(axis=1))
+    return bool(alike.sum() < np.log(_STRICT))
+
+
+def stay_on_entry_node(calls: pl.DataFrame) -> bool:
+    """Tell if calls from outside were answered where they came in, and only there."""
+    from_outside = calls.filter(
+        pl.col("is_outside")
+        & pl.col("is_whole")
+        & pl.col("backend_node").is_not_null()
+        & pl.col("entry_node").is_not_null()
+    )
+    is_at_home = from_outside["backend_node"] == from_outside["entry_node"]
+    nodes = max(calls["backend_node"].n_unique(), 2)
+    by_chance = float(nodes) ** -len(from_outside)
+    return is_at_home.all() and by_chance < _STRICT
+
+
+@dataclass(frozen=True)
+class Heavy:
+    """What makes a unit less even than connections are.
+
+    Parameters
+    ----------
+    unit : str
+    backend : str
+        Who has the most of it beyond its share of connections.
+    share, connection_share : float
+        What it has of the unit, and of connections.
+    connections : tuple of (int, float, bool)
+        The connections that carry most of it: their id, their part of all of the unit,
+        and whether they last much longer than usual.
+    """
+
+    unit: str
+    backend: str
+    share: float
+    connection_share: float
+    connections: tuple[tuple[int, float, bool], ...]
+
+
+def heavy_connections(calls: pl.DataFrame, unit: str) -> Heavy | None:
+    """Find the connections that make a unit less even than connections are."""
+    known = calls.filter(pl.col("backend").is_not_null())
+    total = known[unit].sum()
+    if not total:
+        return None
+    shares = (
+        known.group_by("backend")
+        .agg(share=pl.col(unit).sum() / total, of_all=pl.len() / len(known))
+        .with_columns(more=pl.col("share") - pl.col("of_all"))
+        .sort("more", "backend", descending=[True, False])
+    )
+    top = shares.row(0, named=True)
+    if top["more"] < _NOTICEABLE:
+        return None
+    usual = float(np.median(known["duration"].to_numpy()))
+    largest = (
+        known.filter(pl.col("backend") == top["backend"])
+        .top_k(_MOST_HEAVY, by=[unit, -pl.col("connection_id").cast(pl.Int64)])
+        .filter(pl.col(unit) >= _HEAVY * top["share"] * total)
+        .sort(unit, "connection_id", descending=[True, False])
+    )
+    if largest.is_empty():
+        return None
+    return Heavy(
+        unit,
+        top["backend"],
+        top["share"],
+        top["of_all"],
+        tuple(
+            (number, amount / total, duration > _LONG * usual)
+            for number, amount, duration in largest.select(
+                "connection_id", unit, "duration"
+            ).rows()
+        ),
+    )
+
+
+def impossible(draws: Draws) -> dict[str, int]:
+    """Count the choices of backends that could not be chosen."""
+    odd = draws.chosen[~draws.is_possible]
+    return {
+        draws.backends[at]: int(n)
+        for at, n in zip(*np.unique(odd, return_counts=True), strict=True)
+    }

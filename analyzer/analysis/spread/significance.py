@@ -1,0 +1,262 @@
+"""Is it luck? Tests of counts against the shares that they should have.
+
+All of them measure the distance between counts and expectation by the likelihood-ratio
+statistic G. They differ in how they learn what G is by chance: by listing every
+possible outcome, by drawing outcomes, or from the chi-square distribution that G has
+in the limit. Nothing here depends on chance but for the draws, whose seed is fixed.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Numbers = NDArray[np.float64]
+
+#: Below this expected count the chi-square distribution is no good approximation.
+SMALLEST_EXPECTED = 5
+#: Outcomes that are listed rather than drawn.
+_MOST_OUTCOMES = 50_000
+DRAWS = 9_999
+SEED = 1
+#: Groups of equal weights that are drawn as such; the lighter rest is normal.
+_MOST_GROUPS = 512
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Significance:
+    """How usual counts are under a null hypothesis.
+
+    Parameters
+    ----------
+    p_value : float
+        Probability of counts at least as far from the expected ones.
+    p_farther : float
+        Probability of counts farther from them. It is less than ``p_value`` by the
+        probability of counts just as far, which matters where there are few.
+    test : str
+        ``exact multinomial test``, ``Monte-Carlo multinomial test``, ``G-test``, ...
+    """
+
+    p_value: float
+    p_farther: float
+    test: str
+
+    @property
+    def p_closer(self) -> float:
+        """Probability of counts at most as far: small if they are too even."""
+        return 1 - self.p_farther
+
+
+def significance(counts: ArrayLike, probabilities: ArrayLike) -> Significance:
+    """Test counts of independent choices against the probabilities of each choice.
+
+    Parameters
+    ----------
+    counts : array of int, (k,)
+    probabilities : array of float, (k,)
+        All positive, with sum 1.
+
+    Returns
+    -------
+    Significance
+        Of the exact test where the smallest expected count is under five and all
+        outcomes can be listed, of a Monte-Carlo test where they cannot, else of the
+        G-test.
+    """
+    observed, chances = np.asarray(counts), np.asarray(probabilities, dtype=float)
+    total = int(observed.sum())
+    if total * chances.min() >= SMALLEST_EXPECTED:
+        return g_test(observed, chances)
+    if comb(total + len(chances) - 1, total) <= _MOST_OUTCOMES:
+        return exact_test(observed, chances)
+    return monte_carlo_test(observed, chances)
+
+
+def g_statistic(counts: ArrayLike, probabilities: ArrayLike) -> Numbers:
+    """Compute G of each row of counts, twice the log of the likelihood ratio.
+
+    Parameters
+    ----------
+    counts : array, (..., k)
+    probabilities : array of float, (k,)
+    """
+    from scipy.special import xlogy
+
+    observed = np.asarray(counts, dtype=float)
+    expected = observed.sum(axis=-1, keepdims=True) * np.asarray(probabilities)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(observed > 0, observed / expected, 1.0)
+    return np.asarray(2 * xlogy(observed, ratio).sum(axis=-1))
+
+
+def g_test(counts: ArrayLike, probabilities: ArrayLike) -> Significance:
+    """Test by the chi-square distribution of G, with Williams's correction."""
+    from scipy.special import chdtrc
+
+    chances = np.asarray(probabilities, dtype=float)
+    total = float(np.sum(np.asarray(counts)))
+    statistic = float(g_statistic(counts, chances)) / correction(total, chances)
+    p_value = float(chdtrc(len(chances) - 1, statistic))
+    return Significance(p_value, p_value, "G-test")
+
+
+def correction(total: float, probabilities: Numbers) -> float:
+    """Give what G is too large by in a sample of this size.
+
+    Notes
+    -----
+    D. A. Williams, Biometrika 63, 1976. It takes the mean of G to that of the
+    chi-square distribution; without it the test rejects too often.
+    """
+    freedom = len(probabilities) - 1
+    return float(1 + ((1 / probabilities).sum() - 1) / (6 * total * freedom))
+
+
+def exact_test(counts: ArrayLike, probabilities: ArrayLike) -> Significance:
+    """Test by the probability of every possible outcome."""
+    observed, chances = np.asarray(counts), np.asarray(probabilities, dtype=float)
+    statistics, likelihoods = _outcomes(int(observed.sum()), tuple(chances.tolist()))
+    at_least, farther = _tails(statistics, float(g_statistic(observed, chances)))
+    return Significance(
+        min(1.0, float(likelihoods[at_least].sum())),
+        min(1.0, float(likelihoods[farther].sum())),
+        "exact multinomial test",
+    )
+
+
+def monte_carlo_test(
+    counts: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    draws: int = DRAWS,
+    seed: int = SEED,
+) -> Significance:
+    """Test by outcomes that are drawn; the observed one counts as one of them."""
+    observed, chances = np.asarray(counts), np.asarray(probabilities, dtype=float)
+    generator = np.random.default_rng(seed)
+    outcomes = generator.multinomial(int(observed.sum()), chances, size=draws)
+    at_least, farther = _tails(
+        g_statistic(outcomes, chances), float(g_statistic(observed, chances))
+    )
+    return _drawn(at_least, farther, draws, "Monte-Carlo multinomial test")
+
+
+def weighted_test(
+    totals: ArrayLike,
+    weights: ArrayLike,
+    ways: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    draws: int = DRAWS,
+    seed: int = SEED,
+) -> Significance:
+    """Test sums of weights, where each weight goes to one backend as a whole.
+
+    Parameters
+    ----------
+    totals : array of float, (k,)
+        Observed sum of the weights that went to each backend.
+    weights : array of float, (m,)
+        Of independent choices: what each connection carries, or each client.
+    ways : array of int, (m,)
+        Which row of probabilities each choice had.
+    probabilities : array of float, (f, k)
+        Of each way to choose; zero where it cannot lead.
+
+    Returns
+    -------
+    Significance
+        By Pearson's distance of the totals from their expectation, among draws of
+        every choice.
+
+    Notes
+    -----
+    Choices of equal weight and probabilities are drawn together. If there are many
+    different ones, only the heaviest are: the sum of the lighter ones is normal.
+    """
+    choices = np.column_stack([np.asarray(weights, float), np.asarray(ways, float)])
+    groups, sizes = np.unique(choices, axis=0, return_counts=True)
+    each = groups[:, 0]
+    chances = np.asarray(probabilities, float)[groups[:, 1].astype(np.int64)]
+    importance = each**2 * sizes
+    order = np.argsort(-importance, kind="stable")
+    drawn, rest = order[:_MOST_GROUPS], order[_MOST_GROUPS:]
+    expected = (each * sizes) @ chances
+    generator = np.random.default_rng(seed)
+    sums = np.zeros((draws, chances.shape[1]))
+    for group in drawn:
+        sums += each[group] * generator.multinomial(
+            sizes[group], chances[group], size=draws
+        )
+    if len(rest):
+        light, shares = importance[rest], chances[rest]
+        covariance = np.diag(light @ shares) - (shares * light[:, None]).T @ shares
+        mean = (each[rest] * sizes[rest]) @ shares
+        sums += generator.multivariate_normal(
+            mean, covariance, size=draws, check_valid="ignore", method="eigh"
+        )
+    possible = expected > 0
+
+    def distance(sums: Numbers) -> Numbers:
+        off = sums[..., possible] - expected[possible]
+        return np.asarray((off**2 / expected[possible]).sum(axis=-1))
+
+    at_least, farther = _tails(
+        distance(sums), float(distance(np.asarray(totals, dtype=float)))
+    )
+    return _drawn(at_least, farther, draws, "Monte-Carlo test")
+
+
+def holm(p_values: ArrayLike) -> Numbers:
+    """Adjust p-values for their number, by Holm's step-down method."""
+    given = np.asarray(p_values, dtype=float)
+    order = np.argsort(given, kind="stable")
+    steps = given[order] * np.arange(len(given), 0, -1)
+    adjusted = np.empty_like(given)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+@functools.lru_cache(maxsize=8)
+def _outcomes(total: int, probabilities: tuple[float, ...]) -> tuple[Numbers, Numbers]:
+    """List G and the probability of every way to share out a total."""
+    from scipy.special import gammaln, xlogy
+
+    parts = len(probabilities)
+    # Stars and bars: where the bars stand among the stars.
+    places = np.array(list(combinations(range(total + parts - 1), parts - 1)), int)
+    walls = np.full((len(places), 1), -1)
+    ends = np.full((len(places), 1), total + parts - 1)
+    outcomes = np.diff(np.hstack([walls, places.reshape(-1, parts - 1), ends])) - 1
+    logarithms = (
+        gammaln(total + 1)
+        - gammaln(outcomes + 1).sum(axis=1)
+        + xlogy(outcomes, np.array(probabilities)).sum(axis=1)
+    )
+    return g_statistic(outcomes, probabilities), np.exp(logarithms)
+
+
+def _tails(
+    statistics: Numbers, observed: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell which are at least as large as the observed one, and which are larger."""
+    margin = _TOLERANCE * max(1.0, abs(observed))
+    return statistics >= observed - margin, statistics > observed + margin
+
+
+def _drawn(
+    at_least: NDArray[np.bool_], farther: NDArray[np.bool_], draws: int, test: str
+) -> Significance:
+    return Significance(
+        (1 + int(at_least.sum())) / (1 + draws), int(farther.sum()) / (1 + draws), test
+    )

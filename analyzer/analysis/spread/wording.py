@@ -1,0 +1,89 @@
+"""Findings in plain words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from analyzer.analysis.spread.causes import Heavy, ShareChange
+
+_MOST_NAMED = 4
+
+
+def p_value(value: float) -> str:
+    """Write a p-value: ``p = 0.41``, ``p = 3e-09``, ``p < 1e-15``."""
+    if value < 1e-15:
+        return "p < 1e-15"
+    if value < 0.001:
+        return f"p = {value:.0e}"
+    return f"p = {value:.2g}" if value < 0.095 else f"p = {value:.2f}"
+
+
+def percent(share: float) -> str:
+    """Write a share: ``25 %``, ``2.1 %``, ``<0.1 %``."""
+    if 0 < share < 0.001:
+        return "<0.1 %"
+    value = share * 100
+    return f"{value:.1f} %" if 0 < value < 9.95 else f"{value:.0f} %"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join names: ``a``, ``a and b``, ``a, b and 5 more``."""
+    every = list(names)
+    if len(every) > _MOST_NAMED:
+        shown = every[: _MOST_NAMED - 1]
+        return f"{', '.join(shown)} and {len(every) - len(shown)} more"
+    if len(every) < 2:
+        return "".join(every)
+    return f"{', '.join(every[:-1])} and {every[-1]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a count with its noun: ``1 client``, ``2 clients``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def clock(nanoseconds: int) -> str:
+    """Write a time of day in UTC, to the millisecond."""
+    time = datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
+    milliseconds = nanoseconds % 1_000_000_000 // 1_000_000
+    return f"{time:%H:%M:%S}.{milliseconds:03d}"
+
+
+def change(found: ShareChange) -> str:
+    """Say who got nothing before or after a moment, or whose share changed."""
+    nothing_before = [name for name, before, _ in found.backends if not before]
+    nothing_after = [name for name, _, after in found.backends if not after]
+    between = f"{clock(found.earliest)} and {clock(found.latest)}"
+    if nothing_before:
+        what = f"{listed(nothing_before)} received nothing before"
+    elif nothing_after:
+        what = f"{listed(nothing_after)} received nothing after"
+    else:
+        shares = listed(
+            f"{name} from {percent(before)} to {percent(after)}"
+            for name, before, after in found.backends
+        )
+        return (
+            f"Shares changed at {clock(found.time)} UTC (between {between}): {shares}."
+        )
+    return f"{what} {clock(found.time)} UTC (the change lies between {between})."
+
+
+def heavy(found: Heavy, connections: Sequence[str]) -> str:
+    """Say which connections make a unit less even than connections are."""
+    is_long = any(each[2] for each in found.connections)
+    kind = "long-lived connection" if is_long else "connection"
+    carried = sum(part for _, part, _ in found.connections)
+    if len(connections) == 1:
+        which = f"one {kind}, {connections[0]}, carries"
+    else:
+        which = f"{len(connections)} {kind}s, {listed(connections)}, carry"
+    return (
+        f"{found.unit.capitalize()} are less even than connections: {found.backend} has"
+        f" {percent(found.share)} of them ({percent(found.connection_share)} of"
+        f" connections), because {which} {percent(carried)} of all."
+    )

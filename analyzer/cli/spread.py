@@ -1,0 +1,79 @@
+"""``analyze spread``: how evenly connections fall on backends, and is that luck."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.cli.inputs import input_options
+from analyzer.cli.output import Output, output_options
+
+if TYPE_CHECKING:
+    from analyzer.cli.inputs import Inputs
+
+
+@click.command()
+@click.option(
+    "--service",
+    metavar="NS/NAME",
+    help="Only this service; DaemonSet/NAME for a DaemonSet, ADDRESS:PORT for a"
+    " service without a name.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["pod", "node", "client", "entry-node"]),
+    default="pod",
+    show_default=True,
+    help="Count by what.",
+)
+@click.option(
+    "--unit",
+    type=click.Choice(["connections", "requests", "bytes", "packets", "duration"]),
+    default="connections",
+    show_default=True,
+    help="Count what.",
+)
+@input_options
+@output_options
+def spread(
+    inputs: Inputs, service: str | None, by: str, unit: str, output: Output
+) -> None:
+    """Show how evenly connections fall on pods, and if that is luck.
+
+    INPUT is captures (files, directories, globs, - for standard input) or a tables
+    directory. Prints for each service with traffic, and for each DaemonSet across its
+    services, what every backend got, with its 95 % interval and the share that it
+    should have; endpoints that got nothing; the probability of such counts by chance;
+    and in words what to think of it, since when, and why.
+
+    With --cluster, the proxy's rules say which shares to expect. Several services are
+    several tests: their p-values are held against 5 % after Holm's correction.
+
+    \b
+    Examples:
+      analyze spread captures/cluster/loadbalancer \\
+        --cluster captures/cluster/loadbalancer/cluster
+      analyze spread captures/cluster/spread-skewed --service default/lb-nginx-ds \\
+        --cluster captures/cluster/spread-skewed/cluster
+      analyze spread captures/cluster/loadbalancer --by node --unit bytes --json \\
+        --cluster captures/cluster/loadbalancer/cluster
+    """
+    from analyzer.analysis import spread as find_spread
+
+    tables = inputs.tables()
+    found = find_spread(
+        tables.connections,
+        cluster=inputs.cluster,
+        service=service,
+        by=by,
+        unit=unit,
+    )
+    if output.is_for_people:
+        from analyzer.cli.spread_table import print_spread
+
+        print_spread(found, output)
+    else:
+        from analyzer.cli.spread_records import print_records
+
+        print_records(found, output)

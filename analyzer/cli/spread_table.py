@@ -1,0 +1,215 @@
+"""Show a spread to people: what each backend got, and what to think of it."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import click
+import polars as pl
+
+from analyzer.cli import format as say
+from analyzer.cli.output import width
+from analyzer.cli.table import Column, as_given, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from analyzer.analysis import Spread
+    from analyzer.cli.output import Output
+    from analyzer.cli.table import Forms
+
+Row = dict[str, Any]
+
+_NARROWING = (
+    *("clients", "duration", "packets", "bytes", "requests", "connections"),
+    *("bar", "node", "bar", "bar"),
+)
+_HEADINGS = {
+    "pod": "pod",
+    "node": "node",
+    "client": "client",
+    "entry-node": "entry_node",
+}
+_MOST_ROWS = 20
+_COLOURS = {"uneven": "red", "consistent": "green", "explained": "yellow"}
+
+
+def print_spread(found: Spread, output: Output) -> None:
+    """Print a block for each subject."""
+    subjects = found.subjects.to_dicts()
+    if not subjects:
+        click.echo("No connections to services here.")
+        return
+    shown: list[tuple[Row, pl.DataFrame]] = []
+    for at, subject in enumerate(subjects):
+        of_subject = found.backends.filter(
+            pl.col("subject_kind") == subject["subject_kind"],
+            pl.col("subject") == subject["subject"],
+        )
+        if at:
+            click.echo()
+        counted = of_subject.drop("subject_kind", "subject")
+        same = [name for name, rows in shown if rows.equals(counted)]
+        if same:
+            click.echo(f"{_title(subject)}, the same as those of {_name(same[0])}")
+            continue
+        shown.append((subject, counted))
+        _print_block(subject, of_subject.to_dicts(), output)
+    tested = found.subjects["p_value"].drop_nulls().len()
+    if tested > 1:
+        click.echo()
+        _paragraph(
+            f"{tested} tests: what is called uneven is so at 5 % after Holm's"
+            " correction for their number.",
+            dim=True,
+        )
+
+
+def _print_block(subject: Row, rows: list[Row], output: Output) -> None:
+    unit, by = subject["unit"], subject["by"]
+    left_out = 0
+    if by == "client" and len(rows) > _MOST_ROWS:
+        rows.sort(key=lambda row: -row[unit])
+        left_out = len(rows) - _MOST_ROWS
+        rows = rows[:_MOST_ROWS]
+    table: dict[Column, list[Any]] = {
+        Column(_HEADINGS[by], as_given, is_essential=True): [
+            _group(row) for row in rows
+        ]
+    }
+    if any(row["node"] for row in rows):
+        table[Column("node", as_given)] = [row["node"] or "-" for row in rows]
+    table[Column(unit, as_given, align_right=True, is_essential=True)] = [
+        _amount(row[unit], unit) for row in rows
+    ]
+    table |= {
+        number("share", say_share): [row["share"] for row in rows],
+        Column("95_%_interval", as_given, align_right=True): [
+            _interval(row) for row in rows
+        ],
+    }
+    if any(row["expected_share"] is not None for row in rows):
+        table[number("expected", say_share)] = [row["expected_share"] for row in rows]
+    table[Column("bar", as_given)] = list(_bars(rows))
+    for other in ("connections", "requests", "bytes"):
+        if other != unit:
+            table[Column(other, as_given, align_right=True)] = [
+                _amount(row[other], other) for row in rows
+            ]
+    if by != "client":
+        table[number("clients", say.count)] = [row["clients"] for row in rows]
+    output.rows(
+        _title(subject),
+        list(table),
+        list(zip(*table.values(), strict=True)),
+        narrowing=_NARROWING,
+    )
+    if left_out:
+        click.echo(f"and {say.plural(left_out, 'client')} more")
+    _paragraph(_figures(subject))
+    for at, sentence in enumerate(subject["sentences"]):
+        colour = None if at else _COLOURS.get(subject["verdict"])
+        _paragraph(sentence, fg=colour, bold=not at)
+
+
+def _title(subject: Row) -> str:
+    total = _amount(subject["total"], subject["unit"])
+    unit = subject["unit"]
+    counted = f"{total} {unit}"
+    if unit in ("bytes", "duration"):
+        counted = total
+    elif total == "1":
+        counted = f"1 {unit.removesuffix('s')}"
+    lasted = subject["end_time"] - subject["start_time"]
+    span = say.duration(round(lasted.total_seconds() * 1e9))
+    return f"{_name(subject)}: {counted} in {span}"
+
+
+def _name(subject: Row) -> str:
+    return f"{subject['subject_kind']} {subject['subject']}"
+
+
+def _group(row: Row) -> Forms:
+    if row["group"] is not None:
+        return str(row["group"])
+    return "(unknown)"
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit == "bytes":
+        return say.size(value)
+    if unit == "duration":
+        return say.duration(round(value * 1e9))
+    return say.count(round(value))
+
+
+def say_share(share: float) -> str:
+    """Write a share: ``25 %``, ``2.1 %``."""
+    value = share * 100
+    return f"{value:.1f} %" if 0 < value < 9.95 else f"{value:.0f} %"
+
+
+def _interval(row: Row) -> str:
+    if row["share"] is None:
+        return "not seen here" if row["group"] is not None else "-"
+    return f"{row['share_low'] * 100:.0f} - {row['share_high'] * 100:.0f} %"
+
+
+def _bars(rows: list[Row]) -> Iterator[Forms]:
+    """Draw shares as bars of three lengths, with a mark at what is expected."""
+    shares = [(row["share"] or 0.0, row["expected_share"]) for row in rows]
+    longest = max((max(share, mark or 0.0) for share, mark in shares), default=0.0)
+    for share, mark in shares:
+        yield tuple(_bar(share, mark, longest, length) for length in (24, 16, 9))
+
+
+def _bar(share: float, mark: float | None, longest: float, length: int) -> str:
+    if not longest:
+        return ""
+    eighths = round(share / longest * length * 8)
+    drawn = "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8]
+    cells = list(drawn.strip().ljust(length))
+    if mark is not None:
+        cells[min(round(mark / longest * length), length - 1)] = "│"
+    return "".join(cells).rstrip()
+
+
+def _figures(subject: Row) -> str:
+    """Say how even it is in numbers, and how it was tested."""
+    many = subject["backends"]
+    what = {"client": "clients", "entry-node": "entry nodes", "node": "nodes"}.get(
+        subject["by"], "backends"
+    )
+    parts = []
+    if many > 1:
+        parts.append(
+            f"effective number of {what} {subject['effective_backends']:.1f} of {many}"
+            f" (Jain index {subject['jain']:.2f})"
+        )
+    if subject["test"]:
+        parts.append(f"{subject['test']}: p = {_p_value(subject['p_value'])}")
+    if subject["needed"]:
+        needed = f"{subject['needed']:,} {_choices(subject)}"
+        fewer = subject["choices"] < subject["needed"]
+        there = f", not {subject['choices']:,}," if fewer else ""
+        parts.append(
+            f"it takes {needed}{there} to see a backend with twice its share (80 %"
+            " power)"
+        )
+    return "; ".join(parts)
+
+
+def _choices(subject: Row) -> str:
+    hypothesis = subject["null_hypothesis"] or ""
+    return "clients" if "once per client" in hypothesis else "connections"
+
+
+def _p_value(value: float) -> str:
+    return f"{value:.0e}" if value < 0.001 else f"{value:.2g}"
+
+
+def _paragraph(text: str, **style: Any) -> None:
+    if text:
+        wrapped = textwrap.fill(text, width(), subsequent_indent="  ")
+        click.echo(click.style(wrapped, **style))
