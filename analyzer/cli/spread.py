@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 @click.option(
     "--by",
     type=click.Choice(["pod", "node", "client", "entry-node"]),
+    metavar="BY",
     default="pod",
     show_default=True,
-    help="Count by what.",
+    help="Count by pod, node, client or entry-node.",
 )
 @click.option(
     "--unit",
     type=click.Choice(["connections", "requests", "bytes", "packets", "duration"]),
+    metavar="UNIT",
     default="connections",
     show_default=True,
-    help="Count what.",
+    help="Count connections, requests, bytes, packets or duration.",
 )
 @input_options
 @output_options
@@ -54,7 +56,7 @@ def spread(
     Examples:
       analyze spread captures/cluster/loadbalancer \\
         --cluster captures/cluster/loadbalancer/cluster
-      analyze spread captures/cluster/spread-skewed --service default/lb-nginx-ds \\
+      analyze spread captures/cluster/spread-skewed --service lb-nginx-ds \\
         --cluster captures/cluster/spread-skewed/cluster
       analyze spread captures/cluster/loadbalancer --by node --unit bytes --json \\
         --cluster captures/cluster/loadbalancer/cluster

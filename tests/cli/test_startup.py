@@ -5,10 +5,14 @@ import sys
 import pytest
 
 #: Each takes longer to import than ``analyze --help`` may take.
-HEAVY = {"pyarrow", "polars", "rich", "yaml", "numpy", "analyzer.pipeline"}
+HEAVY = {"pyarrow", "polars", "rich", "yaml", "numpy", "scipy", "altair"}
+HEAVY |= {"analyzer.pipeline", "analyzer.analysis"}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["flows", "--help"], ["info", "-h"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["flows", "--help"], ["info", "-h"], ["spread", "--help"]],
+)
 def test_help_imports_nothing_heavy(arguments):
     run = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "analyzer", *arguments],
