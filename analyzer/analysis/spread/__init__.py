@@ -293,15 +293,17 @@ def _change_rows(found: list[Finding]) -> pl.DataFrame:
         (
             each.kind,
             each.subject,
-            change.time,
+            backend.time,
             change.earliest,
             change.latest,
             change.p_value,
-            *shares,
+            backend.name,
+            backend.before,
+            backend.after,
         )
         for each in found
         for change in each.changes
-        for shares in change.backends
+        for backend in change.backends
     ]
     schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "subject_kind": pl.String,

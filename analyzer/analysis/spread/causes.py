@@ -71,28 +71,37 @@ def outstanding(draws: Draws, *, level: float = LEVEL) -> list[int]:
 
 
 @dataclass(frozen=True)
+class Changed:
+    """One backend's share before and after a change.
+
+    ``time`` (nanoseconds since the epoch) is the first choice of it if it got nothing
+    before, the last one if it got nothing after, else the first with the new shares.
+    """
+
+    name: str
+    before: float
+    after: float
+    time: int
+
+
+@dataclass(frozen=True)
 class ShareChange:
     """A moment at which shares became others.
 
     Parameters
     ----------
-    time : int
-        The first choice with the new shares, nanoseconds since the epoch; the last one
-        of a backend that got nothing more, the first one of one that got nothing yet.
     earliest, latest : int
-        The 95 % interval of the change.
+        Its 95 % interval, nanoseconds since the epoch.
     p_value : float
         Of there being no change at all.
-    backends : tuple of (str, float, float)
-        Those whose shares it is about, most changed first, with the shares before and
-        after it.
+    backends : tuple of Changed
+        Those whose shares it is about, most changed first.
     """
 
-    time: int
     earliest: int
     latest: int
     p_value: float
-    backends: tuple[tuple[str, float, float], ...]
+    backends: tuple[Changed, ...]
 
 
 def share_changes(draws: Draws, *, level: float) -> list[ShareChange]:
@@ -139,24 +148,27 @@ def _share_change(draws: Draws, change: Change, start: int, end: int) -> ShareCh
     )
     order = np.argsort(-np.abs(off), kind="stable")
     p_values = holm(2 * ndtr(-np.abs(off)))
-    changed = [at for at in order if p_values[at] <= LEVEL] or [order[0]]
+    changed = [int(at) for at in order if p_values[at] <= LEVEL] or [int(order[0])]
     whole = slice(start, end)
     times, chosen = draws.times[whole], draws.chosen[whole]
-    begun = times[np.isin(chosen, [at for at in changed if not before[at]])]
-    ended = times[np.isin(chosen, [at for at in changed if not after[at]])]
-    moment = draws.times[change.at]
-    if len(begun):
-        moment = begun[0]
-    elif len(ended):
-        moment = ended[-1]
+
+    def moment(at: int) -> int:
+        if before[at] and after[at]:
+            return int(draws.times[change.at])
+        return int(times[chosen == at][0 if after[at] else -1])
+
     return ShareChange(
-        int(moment),
         # Since the last choice that is surely of the old shares.
         int(draws.times[max(change.earliest - 1, 0)]),
         int(draws.times[min(change.latest, len(draws) - 1)]),
         change.p_value,
         tuple(
-            (draws.backends[at], float(shares[0][at]), float(shares[1][at]))
+            Changed(
+                draws.backends[at],
+                float(shares[0][at]),
+                float(shares[1][at]),
+                moment(at),
+            )
             for at in changed
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -62,12 +63,18 @@ def choices_needed(
     The noncentral chi-square distribution of the test's statistic gives a first guess,
     which errs by a tenth or so; draws with a fixed seed correct it.
     """
+    chances = np.asarray(probabilities, dtype=float)
+    possible = tuple(chances[chances > 0].tolist())
+    return _needed(possible, factor, power, level) if len(possible) > 1 else None
+
+
+@lru_cache(maxsize=64)
+def _needed(
+    probabilities: tuple[float, ...], factor: float, power: float, level: float
+) -> int:
     from scipy.special import chdtri, chndtrinc
 
-    chances = np.asarray(probabilities, dtype=float)
-    chances = chances[chances > 0]
-    if len(chances) < 2:
-        return None
+    chances = np.array(probabilities)
     freedom = len(chances) - 1
     critical = float(chdtri(freedom, level))
     noncentrality = float(chndtrinc(critical, freedom, 1 - power))

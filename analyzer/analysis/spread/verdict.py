@@ -146,7 +146,7 @@ def _most(found: Finding, known: pl.DataFrame) -> str:
 
 
 def _causes(found: Finding) -> Iterator[str]:
-    yield from map(wording.change, found.changes)
+    yield from wording.changes(found.changes)
     for heavy in found.heavy:
         yield wording.heavy(
             heavy, [_named(found, each[0]) for each in heavy.connections]

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from analyzer.analysis.spread.causes import Heavy, ShareChange
+    from analyzer.analysis.spread.causes import Changed, Heavy, ShareChange
 
 _MOST_NAMED = 4
 
@@ -53,24 +53,61 @@ def clock(nanoseconds: int) -> str:
     return f"{time:%H:%M:%S}.{milliseconds:03d}"
 
 
-def change(found: ShareChange) -> str:
-    """Say who got nothing before or after a moment, or whose share changed."""
-    nothing_before = [name for name, before, _ in found.backends if not before]
-    nothing_after = [name for name, _, after in found.backends if not after]
-    between = f"{clock(found.earliest)} and {clock(found.latest)}"
-    if nothing_before:
-        what = f"{listed(nothing_before)} received nothing before"
-    elif nothing_after:
-        what = f"{listed(nothing_after)} received nothing after"
-    else:
-        shares = listed(
-            f"{name} from {percent(before)} to {percent(after)}"
-            for name, before, after in found.backends
-        )
-        return (
-            f"Shares changed at {clock(found.time)} UTC (between {between}): {shares}."
-        )
-    return f"{what} {clock(found.time)} UTC (the change lies between {between})."
+def changes(found: Sequence[ShareChange]) -> Iterator[str]:
+    """Say who got nothing for a while, and whose share became another one."""
+    ended: set[str] = set()
+    for number, change in enumerate(found):
+        between = f"{clock(change.earliest)} and {clock(change.latest)}"
+        begin = [
+            each
+            for each in change.backends
+            if not each.before and each.name not in ended
+        ]
+        if begin:
+            yield (
+                f"{listed(each.name for each in begin)} received nothing before"
+                f" {clock(min(each.time for each in begin))} UTC"
+                f" (the change lies between {between})."
+            )
+        end = [each for each in change.backends if not each.after]
+        for back, names in _by_return(end, found[number + 1 :]).items():
+            ended |= set(names)
+            last = max(each.time for each in end if each.name in names)
+            when = (
+                f"between {clock(last)} and {clock(back)}"
+                if back
+                else (f"after {clock(last)}")
+            )
+            yield (
+                f"{listed(names)} received nothing {when} UTC"
+                f" (the change lies between {between})."
+            )
+        other = [each for each in change.backends if each.before and each.after]
+        if other and not begin and not end and change.backends[0].name not in ended:
+            shares = listed(
+                f"{each.name} from {percent(each.before)} to {percent(each.after)}"
+                for each in other
+            )
+            yield (
+                f"Shares changed at {clock(other[0].time)} UTC (between {between}):"
+                f" {shares}."
+            )
+
+
+def _by_return(
+    ended: Iterable[Changed], later: Sequence[ShareChange]
+) -> dict[int | None, list[str]]:
+    """Group backends by the moment from which they got something again."""
+    groups: dict[int | None, list[str]] = {}
+    for each in ended:
+        returns = [
+            again.time
+            for change in later
+            for again in change.backends
+            if again.name == each.name and again.after
+        ]
+        groups.setdefault(returns[0] if returns else None, []).append(each.name)
+    return groups
 
 
 def heavy(found: Heavy, connections: Sequence[str]) -> str:

@@ -1,0 +1,205 @@
+"""What is counted on recordings is what conntrack and the servers' logs say."""
+
+import re
+
+import polars as pl
+import pytest
+
+from analyzer.analysis import spread
+from tests.analysis.recorded import (
+    ALL,
+    changes,
+    cluster,
+    connections,
+    counted,
+    services,
+    spread_of,
+    true_counts,
+    truth,
+)
+
+ENTRY = {  # recording: the NIC by which a service's calls come in, and the service
+    "loadbalancer": ("k8s-worker01.ens18.pcap.gz", "default/lb-nginx-ds"),
+    "spread-skewed": ("k8s-worker01.ens18.pcap.gz", "default/lb-nginx-ds"),
+    "spread-even": ("k8s-master.ens18.pcap.gz", "default/nodeport-nginx-ds"),
+}
+HTTP = [
+    ("loadbalancer", "default/lb-nginx-ds"),
+    ("loadbalancer", "default/lb-apache-ds"),
+    ("clusterip", "default/clusterip-nginx-ds"),
+    ("nodeport", "default/nodeport-nginx-ds"),
+    ("spread-even", "default/nodeport-apache2-ds"),
+    ("spread-skewed", "default/lb-nginx-ds"),
+    ("dualstack", "default/lb-nginx-ds"),
+]
+
+
+def of(service, records):
+    return [each for each in records if each["service"] == service]
+
+
+@pytest.mark.parametrize("recording", ALL)
+def test_connections_per_backend_are_those_of_conntrack(recording):
+    found = spread_of(recording, conntrack=True).backends
+    for service in services(recording):
+        expected = true_counts(of(service, truth(recording)))
+        assert counted(found, service) == expected, service
+
+
+@pytest.mark.parametrize(("recording", "service"), HTTP)
+def test_requests_per_pod_are_those_of_the_servers_logs(recording, service):
+    found = spread_of(recording, conntrack=True).backends
+    logged = true_counts(of(service, truth(recording)), lambda each: each["requests"])
+    assert counted(found, service, "requests") == logged
+
+
+@pytest.mark.parametrize("recording", [each for each in ALL if each != "clusterip"])
+def test_a_daemon_set_has_the_connections_of_all_its_services(recording):
+    found = spread_of(recording).backends
+    pods = {
+        pod.name: (pod.namespace, pod.workload.removeprefix("DaemonSet/"))
+        for pod in cluster(recording).pods
+        if pod.workload.startswith("DaemonSet/") and not pod.host_network
+    }
+    called = [
+        each
+        for each in truth(recording)
+        if each["kind"] != "direct" and backend_pod(each) in pods
+    ]
+    for namespace, name in sorted(set(pods.values())):
+        expected = true_counts(
+            each for each in called if pods[backend_pod(each)] == (namespace, name)
+        )
+        subject = f"{namespace}/{name}"
+        assert counted(found, subject, kind="DaemonSet") == expected, subject
+
+
+def backend_pod(record):
+    return record["backend"].get("pod")
+
+
+@pytest.mark.parametrize("recording", ENTRY)
+def test_the_entry_node_s_nic_tells_every_backend(recording):
+    file, service = ENTRY[recording]
+    node = file.split(".")[0]
+    came_in = [
+        each
+        for each in of(service, truth(recording))
+        if each["entry_node"] == node and each["client"]["kind"] == "external"
+    ]
+    assert len(came_in) >= 36
+    assert any(each["backend"]["node"] == node for each in came_in)
+    calls = connections(recording, file).lazy().filter(pl.col("client_node").is_null())
+    found = spread(calls, cluster=cluster(recording), service=service)
+    assert counted(found.backends, service) == true_counts(came_in)
+    assert found.subjects["unknown"].item() == 0
+
+
+@pytest.mark.parametrize("recording", ALL)
+def test_no_connection_to_a_service_is_dropped(recording):
+    found = spread_of(recording)
+    totals = dict(
+        found.subjects.filter(pl.col("subject_kind") == "Service")
+        .select("subject", pl.col("total") + pl.col("possible"))
+        .rows()
+    )
+    for service in services(recording):
+        assert totals.get(service, 0) >= len(of(service, truth(recording))), service
+
+
+def test_unknown_backends_are_a_row_of_their_own():
+    table = spread_of("mixed", service="default/empty").backends
+    assert table.select("group", "connections", "share").rows() == [(None, 4.0, None)]
+
+
+def test_endpoints_that_got_nothing_are_listed():
+    table = spread_of("spread-skewed", service="sticky-apache-ds").backends
+    got = dict(table.select("group", "connections").rows())
+    assert got == {
+        "apache-ds-bmtwp": 47,
+        "apache-ds-kzpns": 0,
+        "apache-ds-t6th6": 0,
+        "apache-ds-xv25j": 0,
+    }
+
+
+def test_what_captures_would_not_show_is_not_said_to_be_nothing():
+    table = spread_of("loadbalancer", "k8s-worker01.ens18.pcap.gz").backends
+    redis = table.filter(pl.col("subject") == "default/lb-redis-ds")
+    assert dict(redis.select("group", "share").rows()) == {
+        "redis-ds-bv2t9": 1.0,
+        "redis-ds-d2ps6": None,
+        "redis-ds-pfrpl": None,
+        "redis-ds-zw869": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "subjects"), [(None, 5), ("k8s-master.ens18.pcap.gz", 2)]
+)
+def test_even_traffic_is_consistent_with_chance(file, subjects):
+    found = spread_of("spread-even", file).subjects
+    tested = found.filter(pl.col("p_value").is_not_null())
+    assert len(tested) == subjects
+    assert set(tested["verdict"]) == {"consistent"}
+
+
+def test_the_pods_that_joined_late_are_named_with_the_moment():
+    found = spread_of("spread-skewed")
+    row = found.subjects.row(
+        by_predicate=pl.col("subject") == "default/lb-nginx-ds", named=True
+    )
+    assert row["verdict"] == "uneven"
+    assert row["p_value"] < 1e-9
+    (scenario,) = [
+        each["time"] for each in changes("spread-skewed") if "ready" in each["note"]
+    ]
+    changed = found.changes.filter(
+        pl.col("subject") == "default/lb-nginx-ds", pl.col("share_before") == 0
+    )
+    assert set(changed["group"]) == {"nginx-ds-gvx8m", "nginx-ds-k4ndq"}
+    seconds = changed.select(
+        pl.col("time", "earliest", "latest").dt.epoch("ns") / 1e9
+    ).row(0)
+    assert abs(seconds[0] - scenario) < 0.1
+    assert seconds[1] <= scenario <= seconds[2]
+    assert "nginx-ds-gvx8m and nginx-ds-k4ndq received nothing before" in " ".join(
+        row["sentences"]
+    )
+
+
+def test_affinity_makes_the_client_the_unit():
+    row = spread_of("spread-skewed", service="sticky-apache-ds").subjects.row(
+        0, named=True
+    )
+    assert (row["verdict"], row["choices"]) == ("consistent", 2)
+    assert row["p_value"] == pytest.approx(0.25, abs=0.02)  # both clients on one of 4
+    assert "ClientIP affinity" in row["null_hypothesis"]
+
+
+def test_a_local_traffic_policy_explains_what_it_does():
+    row = spread_of("mixed", service="local-nginx-ds").subjects.row(0, named=True)
+    assert row["verdict"] == "explained"
+    assert "Local" in row["sentences"][0]
+
+
+@pytest.mark.parametrize(
+    ("unit", "measure"), [("Bytes", "response_bytes"), ("Requests", "requests")]
+)
+def test_the_long_lived_connection_that_carries_most_is_named(unit, measure):
+    found = spread_of("loadbalancer", conntrack=True, service="lb-nginx-ds")
+    sentences = found.subjects["sentences"].item().to_list()
+    (told,) = [text for text in sentences if text.startswith(unit)]
+    pod = re.search(r"(nginx-ds-\w+) has", told)[1]
+    to_pod = [
+        each
+        for each in of("default/lb-nginx-ds", truth("loadbalancer"))
+        if backend_pod(each) == pod
+    ]
+    client = max(to_pod, key=lambda each: each[measure])["client"]
+    assert f"one long-lived connection, {client['ip']}:{client['port']} " in told
+
+
+def test_a_nic_off_the_way_is_no_reason_to_call_a_service_uneven():
+    subjects = spread_of("nodeport", "k8s-worker03.ens18.pcap.gz").subjects
+    assert not set(subjects["verdict"]) & {"uneven", "too even"}
