@@ -199,7 +199,8 @@ def _of_subject(
     for prefix in ("DaemonSet/", "daemonset/", "ds/"):
         if wanted.startswith(prefix):
             kind, name = "DaemonSet", wanted.removeprefix(prefix)
-    there = calls.select("subject_kind", "subject").unique(maintain_order=True).rows()
+    distinct = calls.select("subject_kind", "subject").unique()
+    there = sorted(distinct.rows(), key=lambda each: (_ORDER[each[0]], each[1]))
     fitting = [
         (of_kind, subject)
         for of_kind, subject in there

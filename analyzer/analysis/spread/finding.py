@@ -137,7 +137,9 @@ def find(
     expected = expectation(calls, everyone, proxies, visible)
     sticky = np.array([choice.affinity for choice in expected.choices], dtype=bool)
     is_told = bool(sticky.any())
-    if not is_told and causes.clients_stay(calls):
+    # Calls that stay on their node look like clients that stay with their pod.
+    stay_at_home = causes.stay_on_entry_node(calls)
+    if not is_told and not stay_at_home and causes.clients_stay(calls):
         sticky[:] = True
     choices = _draws(calls, expected, unit, by, everyone, sticky)
     even = _draws(calls, expected, unit, by, everyone, sticky, evenly=True)
