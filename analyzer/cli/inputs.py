@@ -76,6 +76,15 @@ class Inputs:
         warn_of_trouble(tables.captures)
         return tables
 
+    def beside(self, arguments: Sequence[str]) -> Inputs:
+        """Take another input, to be read in the same way."""
+        are_tables = any(_is_tables(Path(argument)) for argument in arguments)
+        return find_inputs(
+            arguments,
+            cluster=self.cluster,
+            vxlan_ports=() if are_tables else self.vxlan_ports,
+        )
+
     def _open(self) -> Tables:
         from analyzer.tables import open_tables
 

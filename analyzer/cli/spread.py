@@ -36,10 +36,28 @@ if TYPE_CHECKING:
     show_default=True,
     help="Count connections, requests, bytes, packets or duration.",
 )
+@click.option(
+    "--against",
+    metavar="INPUT",
+    type=click.Path(allow_dash=True),
+    multiple=True,
+    help="Compare with other captures or tables. Repeatable.",
+)
+@click.option(
+    "--against-service",
+    metavar="NS/NAME",
+    help="Compare --service with this one, of --against or else of INPUT.",
+)
 @input_options
 @output_options
 def spread(
-    inputs: Inputs, service: str | None, by: str, unit: str, output: Output
+    inputs: Inputs,
+    service: str | None,
+    by: str,
+    unit: str,
+    against: tuple[str, ...],
+    against_service: str | None,
+    output: Output,
 ) -> None:
     """Show how evenly connections fall on pods, and if that is luck.
 
@@ -52,6 +70,9 @@ def spread(
     With --cluster, the proxy's rules say which shares to expect. Several services are
     several tests: their p-values are held against 5 % after Holm's correction.
 
+    With --against, says which shares differ from those of other captures, or of
+    another service over the same pods, and whether that is luck.
+
     \b
     Examples:
       analyze spread captures/cluster/loadbalancer \\
@@ -60,7 +81,15 @@ def spread(
         --cluster captures/cluster/spread-skewed/cluster
       analyze spread captures/cluster/loadbalancer --by node --unit bytes --json \\
         --cluster captures/cluster/loadbalancer/cluster
+      analyze spread captures/cluster/spread-skewed --service lb-nginx-ds \\
+        --against captures/cluster/loadbalancer \\
+        --cluster captures/cluster/spread-skewed/cluster
     """
+    if against_service is not None and service is None:
+        raise click.UsageError("--against-service needs --service to compare with")
+    if against or against_service is not None:
+        _compare(inputs, service, by, unit, against, against_service, output)
+        return
     from analyzer.analysis import spread as find_spread
 
     tables = inputs.tables()
@@ -79,3 +108,35 @@ def spread(
         from analyzer.cli.spread_records import print_records
 
         print_records(found, output)
+
+
+def _compare(
+    inputs: Inputs,
+    service: str | None,
+    by: str,
+    unit: str,
+    against: tuple[str, ...],
+    against_service: str | None,
+    output: Output,
+) -> None:
+    from analyzer.analysis import compare
+
+    other = inputs.beside(against) if against else None
+    tables = inputs.tables()
+    found = compare(
+        tables.connections,
+        (other.tables() if other else tables).connections,
+        cluster=inputs.cluster,
+        service=service,
+        other_service=against_service,
+        by=by,
+        unit=unit,
+    )
+    if output.is_for_people:
+        from analyzer.cli.spread_table import print_comparison
+
+        print_comparison(found, output)
+    else:
+        from analyzer.cli.spread_records import print_kinds
+
+        print_kinds(output, {"backend": found.backends, "subject": found.subjects})

@@ -57,4 +57,9 @@ def _as_text(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-_COUNTS = frozenset({"connections", "requests", "bytes", "packets", "total", "unknown"})
+_COUNTS = frozenset(
+    (
+        *("connections", "requests", "bytes", "packets", "total", "unknown"),
+        *("amount", "other_amount", "other_connections", "other_total"),
+    )
+)

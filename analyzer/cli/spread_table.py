@@ -15,7 +15,7 @@ from analyzer.cli.table import Column, as_given, number
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from analyzer.analysis import Spread
+    from analyzer.analysis import Comparison, Spread
     from analyzer.cli.output import Output
     from analyzer.cli.table import Forms
 
@@ -59,11 +59,78 @@ def print_spread(found: Spread, output: Output) -> None:
     tested = found.subjects["p_value"].drop_nulls().len()
     if tested > 1:
         click.echo()
-        _paragraph(
-            f"{tested} tests: what is called uneven is so at 5 % after Holm's"
-            " correction for their number.",
-            dim=True,
-        )
+        _say_tests(tested, "uneven")
+
+
+def print_comparison(found: Comparison, output: Output) -> None:
+    """Print a block for each subject that both spreads have."""
+    for at, subject in enumerate(found.subjects.to_dicts()):
+        if at:
+            click.echo()
+        rows = found.backends.filter(
+            pl.col("subject_kind") == subject["subject_kind"],
+            pl.col("subject") == subject["subject"],
+        ).to_dicts()
+        _print_compared(subject, rows, output)
+    tested = found.subjects["p_value"].drop_nulls().len()
+    if tested > 1:
+        click.echo()
+        _say_tests(tested, "different")
+
+
+def _print_compared(subject: Row, rows: list[Row], output: Output) -> None:
+    unit = subject["unit"]
+    table: dict[Column, list[Any]] = {
+        Column(_HEADINGS[subject["by"]], as_given, is_essential=True): [
+            _group(row) for row in rows
+        ],
+        Column(unit, as_given, align_right=True): [
+            _amount(row["amount"], unit) for row in rows
+        ],
+        Column("against", as_given, align_right=True): [
+            _amount(row["other_amount"], unit) for row in rows
+        ],
+        number("share", say_share): [row["share"] for row in rows],
+        number("against_share", say_share): [row["other_share"] for row in rows],
+        number("difference", _points): [row["difference"] for row in rows],
+        Column("95_%_interval", as_given, align_right=True): [
+            _difference_interval(row) for row in rows
+        ],
+    }
+    title = f"{_name(subject)}: {_amount(subject['total'], unit)} {unit}, against"
+    title += f" {_amount(subject['other_total'], unit)}"
+    if subject["against"] != subject["subject"]:
+        title += f" of {subject['against']}"
+    output.rows(
+        title,
+        list(table),
+        list(zip(*table.values(), strict=True)),
+        narrowing=("against_share", "share"),
+    )
+    if subject["test"]:
+        _paragraph(f"{subject['test']}: p = {_p_value(subject['p_value'])}")
+    for at, sentence in enumerate(subject["sentences"]):
+        colour = "red" if subject["verdict"] == "different" and not at else None
+        _paragraph(sentence, fg=colour, bold=not at)
+
+
+def _points(difference: float) -> str:
+    return f"{difference * 100:+.0f} %"
+
+
+def _difference_interval(row: Row) -> str:
+    if row["difference"] is None:
+        return "-"
+    low, high = row["difference_low"], row["difference_high"]
+    return f"{low * 100:+.0f} to {high * 100:+.0f} %"
+
+
+def _say_tests(number_of_tests: int, word: str) -> None:
+    _paragraph(
+        f"{number_of_tests} tests: what is called {word} is so at 5 % after Holm's"
+        " correction for their number.",
+        dim=True,
+    )
 
 
 def _print_block(subject: Row, rows: list[Row], output: Output) -> None:

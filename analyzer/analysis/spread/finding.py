@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from analyzer.analysis.spread.significance import Significance
     from analyzer.analysis.spread.visibility import Visibility
 
-_COLUMN = {
+#: The column of calls that each way to count goes by.
+COLUMNS = {
     "pod": "backend",
     "node": "backend_node",
     "client": "client",
@@ -44,7 +45,8 @@ class Finding:
     ----------
     kind, subject : str
     calls : pl.DataFrame
-        Its rows of :func:`analyzer.analysis.spread.calls.subjects`.
+        Its rows of :func:`analyzer.analysis.spread.calls.subjects`, with ``is_fair``
+        (bool: the captures would show it whichever backend it had got).
     groups : pl.DataFrame
         One row per backend (or node, client, entry node), unknown ones last: ``group``
         (str, null if unknown), ``node``, ``clients`` (u32), ``first_time``,
@@ -129,12 +131,15 @@ def find(
     everyone = {**_nodes_seen(calls), **{k: v for k, v in nodes.items() if v}}
     everyone = {**dict.fromkeys(nodes), **everyone}
     groups = _groups(calls, everyone, by)
+    calls = calls.with_columns(is_fair=pl.lit(value=True))
     found = Finding(kind, subject, calls, groups, unit, by)
     if by not in ("pod", "node"):
         shown = groups.with_columns(is_shown=pl.lit(value=True))
         found.groups = _with_shares(shown, unit, _size(calls, unit), None)
         return found
     expected = expectation(calls, everyone, proxies, visible)
+    is_cut = expected.is_cut[expected.fronts_of(calls)]
+    found.calls = calls.with_columns(is_fair=pl.Series(~is_cut, dtype=pl.Boolean))
     sticky = np.array([choice.affinity for choice in expected.choices], dtype=bool)
     is_told = bool(sticky.any())
     # Calls that stay on their node look like clients that stay with their pod.
@@ -177,7 +182,7 @@ def _groups(
     calls: pl.DataFrame, nodes: Mapping[str, str | None], by: str
 ) -> pl.DataFrame:
     """Count each group in every unit, with those that got nothing."""
-    column = _COLUMN[by]
+    column = COLUMNS[by]
     node = "backend_node" if by == "pod" else None
     counted = calls.group_by(group=pl.col(column)).agg(
         node=pl.col(node).drop_nulls().first() if node else pl.lit(None, pl.String),

@@ -179,6 +179,48 @@ def weighted_test(
         By Pearson's distance of the totals from their expectation, among draws of
         every choice.
 
+    """
+    chances = np.asarray(probabilities, dtype=float)
+    sums = drawn_sums(
+        weights, ways, chances, draws=draws, generator=np.random.default_rng(seed)
+    )
+    carried = np.bincount(
+        np.asarray(ways), np.asarray(weights, float), minlength=len(chances)
+    )
+    expected = carried @ chances
+    possible = expected > 0
+
+    def distance(sums: Numbers) -> Numbers:
+        off = sums[..., possible] - expected[possible]
+        return np.asarray((off**2 / expected[possible]).sum(axis=-1))
+
+    at_least, farther = _tails(
+        distance(sums), float(distance(np.asarray(totals, dtype=float)))
+    )
+    return _drawn(at_least, farther, draws, "Monte-Carlo test")
+
+
+def drawn_sums(
+    weights: ArrayLike,
+    ways: ArrayLike,
+    probabilities: ArrayLike,
+    *,
+    draws: int,
+    generator: np.random.Generator,
+) -> Numbers:
+    """Draw what each backend gets if every weight goes to one as a whole.
+
+    Parameters
+    ----------
+    weights, ways, probabilities
+        As for :func:`weighted_test`.
+    draws : int
+    generator : np.random.Generator
+
+    Returns
+    -------
+    array of float, (draws, k)
+
     Notes
     -----
     Choices of equal weight and probabilities are drawn together. If there are many
@@ -191,8 +233,6 @@ def weighted_test(
     importance = each**2 * sizes
     order = np.argsort(-importance, kind="stable")
     drawn, rest = order[:_MOST_GROUPS], order[_MOST_GROUPS:]
-    expected = (each * sizes) @ chances
-    generator = np.random.default_rng(seed)
     sums = np.zeros((draws, chances.shape[1]))
     for group in drawn:
         sums += each[group] * generator.multinomial(
@@ -205,16 +245,123 @@ def weighted_test(
         sums += generator.multivariate_normal(
             mean, covariance, size=draws, check_valid="ignore", method="eigh"
         )
-    possible = expected > 0
+    return sums
 
-    def distance(sums: Numbers) -> Numbers:
-        off = sums[..., possible] - expected[possible]
-        return np.asarray((off**2 / expected[possible]).sum(axis=-1))
+
+def homogeneity(
+    counts: ArrayLike, other: ArrayLike, *, draws: int = DRAWS, seed: int = SEED
+) -> Significance:
+    """Test if two counts of independent choices have the same shares.
+
+    Parameters
+    ----------
+    counts, other : array of int, (k,)
+
+    Returns
+    -------
+    Significance
+        By the G-test, with Williams's correction, where all expected counts are five or
+        more, else by drawing tables with the same sums.
+    """
+    from scipy.special import chdtrc
+
+    table = np.array([counts, other], dtype=np.int64)
+    table = table[:, table.sum(axis=0) > 0]
+    sizes, totals = table.sum(axis=1), table.sum(axis=0)
+    expected = np.outer(sizes, totals) / sizes.sum()
+    statistic = float(_g_of_table(table[:1], sizes, totals)[0])
+    if table.shape[1] < 2:
+        return Significance(1.0, 1.0, "G-test of homogeneity")
+    if expected.min() >= SMALLEST_EXPECTED:
+        p_value = float(chdtrc(table.shape[1] - 1, statistic / _of_table(table)))
+        return Significance(p_value, p_value, "G-test of homogeneity")
+    generator = np.random.default_rng(seed)
+    first = generator.multivariate_hypergeometric(
+        totals, int(sizes[0]), size=draws, method="marginals"
+    )
+    at_least, farther = _tails(_g_of_table(first, sizes, totals), statistic)
+    return _drawn(at_least, farther, draws, "Monte-Carlo test of homogeneity")
+
+
+def weighted_homogeneity(
+    chosen: ArrayLike,
+    weights: ArrayLike,
+    other_chosen: ArrayLike,
+    other_weights: ArrayLike,
+    backends: int,
+    *,
+    draws: int = DRAWS,
+    seed: int = SEED,
+) -> Significance:
+    """Test if two sets of weights have the same shares.
+
+    Parameters
+    ----------
+    chosen, other_chosen : array of int
+        The backend of each independent choice.
+    weights, other_weights : array of float
+        What it carries.
+    backends : int
+        How many there are.
+
+    Returns
+    -------
+    Significance
+        By draws in which every choice, whatever it carries, has the probabilities that
+        both sets have together.
+    """
+    pooled = np.bincount(
+        np.concatenate([np.asarray(chosen), np.asarray(other_chosen)]),
+        minlength=backends,
+    ).astype(float)
+    pooled /= pooled.sum()
+    generator = np.random.default_rng(seed)
+    shares, drawn = [], []
+    for picks, carried in ((chosen, weights), (other_chosen, other_weights)):
+        load = np.asarray(carried, dtype=float)
+        total = load.sum()
+        shares.append(np.bincount(np.asarray(picks), load, backends) / total)
+        ways = np.zeros(len(load), dtype=np.int64)
+        drawn.append(
+            drawn_sums(load, ways, pooled[None, :], draws=draws, generator=generator)
+            / total
+        )
+
+    def distance(differences: Numbers) -> Numbers:
+        possible = pooled > 0
+        squares = differences[..., possible] ** 2 / pooled[possible]
+        return np.asarray(squares.sum(axis=-1))
 
     at_least, farther = _tails(
-        distance(sums), float(distance(np.asarray(totals, dtype=float)))
+        distance(drawn[0] - drawn[1]), float(distance(shares[0] - shares[1]))
     )
-    return _drawn(at_least, farther, draws, "Monte-Carlo test")
+    return _drawn(at_least, farther, draws, "Monte-Carlo test of homogeneity")
+
+
+def _of_table(table: NDArray[np.int64]) -> float:
+    """Give Williams's correction of a table of two rows."""
+    total, freedom = table.sum(), table.shape[1] - 1
+    of_rows = (total / table.sum(axis=1)).sum() - 1
+    of_columns = (total / table.sum(axis=0)).sum() - 1
+    return float(1 + of_rows * of_columns / (6 * total * freedom))
+
+
+def _g_of_table(
+    first: NDArray[np.int64], sizes: NDArray[np.int64], totals: NDArray[np.int64]
+) -> Numbers:
+    """Compute G of tables of two rows, from their first rows and their sums."""
+    from scipy.special import xlogy
+
+    return np.asarray(
+        2
+        * (
+            xlogy(first, first).sum(axis=-1)
+            + xlogy(totals - first, totals - first).sum(axis=-1)
+            - xlogy(sizes, sizes).sum()
+            - xlogy(totals, totals).sum()
+            + xlogy(sizes.sum(), sizes.sum())
+        )
+    )
 
 
 def holm(p_values: ArrayLike) -> Numbers:
