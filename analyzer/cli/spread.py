@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
+from analyzer.cli.format import printable
 from analyzer.cli.inputs import input_options
+from analyzer.cli.options import duration
 from analyzer.cli.output import Output, output_options
 
 if TYPE_CHECKING:
+    from altair import VConcatChart
+
     from analyzer.cli.inputs import Inputs
+
+
+class _Asked(TypedDict):
+    service: str | None
+    by: str
+    unit: str
 
 
 @click.command()
@@ -48,6 +59,21 @@ if TYPE_CHECKING:
     metavar="NS/NAME",
     help="Compare --service with this one, of --against or else of INPUT.",
 )
+@click.option(
+    "--over",
+    "every",
+    metavar="TIME",
+    type=duration,
+    help="Count interval by interval (500ms, 1s, 5m).",
+)
+@click.option(
+    "-o",
+    "--output",
+    "chart",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Draw a chart, too: FILE.svg, FILE.png or FILE.html.",
+)
 @input_options
 @output_options
 def spread(
@@ -57,6 +83,8 @@ def spread(
     unit: str,
     against: tuple[str, ...],
     against_service: str | None,
+    every: float | None,
+    chart: Path | None,
     output: Output,
 ) -> None:
     """Show how evenly connections fall on pods, and if that is luck.
@@ -84,53 +112,91 @@ def spread(
       analyze spread captures/cluster/spread-skewed --service lb-nginx-ds \\
         --against captures/cluster/loadbalancer \\
         --cluster captures/cluster/spread-skewed/cluster
+      analyze spread captures/cluster/spread-skewed --over 50ms -o spread.svg
     """
+    is_comparison = bool(against) or against_service is not None
     if against_service is not None and service is None:
         raise click.UsageError("--against-service needs --service to compare with")
-    if against or against_service is not None:
-        _compare(inputs, service, by, unit, against, against_service, output)
-        return
+    if is_comparison and every is not None:
+        raise click.UsageError("--over and --against do not go together")
+    if chart is not None:
+        from analyzer.analysis.spread.chart import check_format
+
+        check_format(chart)
+    asked: _Asked = {"service": service, "by": by, "unit": unit}
+    if is_comparison:
+        other = inputs.beside(against) if against else None
+        _compare(inputs, other, against_service, asked, chart, output)
+    elif every is not None:
+        _show_over_time(inputs, every, asked, chart, output)
+    else:
+        _show(inputs, asked, chart, output)
+
+
+def _show(inputs: Inputs, asked: _Asked, chart: Path | None, output: Output) -> None:
     from analyzer.analysis import spread as find_spread
 
     tables = inputs.tables()
-    found = find_spread(
-        tables.connections,
-        cluster=inputs.cluster,
-        service=service,
-        by=by,
-        unit=unit,
-    )
+    found = find_spread(tables.connections, cluster=inputs.cluster, **asked)
     if output.is_for_people:
         from analyzer.cli.spread_table import print_spread
 
         print_spread(found, output)
     else:
-        from analyzer.cli.spread_records import print_records
+        from analyzer.cli.spread_records import print_kinds
 
-        print_records(found, output)
+        print_kinds(
+            output,
+            {
+                "backend": found.backends,
+                "subject": found.subjects,
+                "change": found.changes,
+            },
+        )
+    if chart is not None and len(found.subjects):
+        from analyzer.analysis.spread.chart import bar_chart
+
+        _save(bar_chart(found), chart)
+
+
+def _show_over_time(
+    inputs: Inputs, every: float, asked: _Asked, chart: Path | None, output: Output
+) -> None:
+    from analyzer.analysis import over_time
+
+    tables = inputs.tables()
+    rows = over_time(tables.connections, every, cluster=inputs.cluster, **asked)
+    if output.is_for_people:
+        from analyzer.cli.spread_table import print_over_time
+
+        print_over_time(rows, output)
+    else:
+        from analyzer.cli.spread_records import print_kinds
+
+        print_kinds(output, {"interval": rows})
+    if chart is not None and len(rows):
+        from analyzer.analysis.spread.chart import time_chart
+
+        _save(time_chart(rows), chart)
 
 
 def _compare(
     inputs: Inputs,
-    service: str | None,
-    by: str,
-    unit: str,
-    against: tuple[str, ...],
-    against_service: str | None,
+    other: Inputs | None,
+    other_service: str | None,
+    asked: _Asked,
+    chart: Path | None,
     output: Output,
 ) -> None:
     from analyzer.analysis import compare
 
-    other = inputs.beside(against) if against else None
     tables = inputs.tables()
     found = compare(
         tables.connections,
         (other.tables() if other else tables).connections,
         cluster=inputs.cluster,
-        service=service,
-        other_service=against_service,
-        by=by,
-        unit=unit,
+        other_service=other_service,
+        **asked,
     )
     if output.is_for_people:
         from analyzer.cli.spread_table import print_comparison
@@ -140,3 +206,14 @@ def _compare(
         from analyzer.cli.spread_records import print_kinds
 
         print_kinds(output, {"backend": found.backends, "subject": found.subjects})
+    if chart is not None:
+        from analyzer.analysis.spread.chart import difference_chart
+
+        _save(difference_chart(found), chart)
+
+
+def _save(chart: VConcatChart, path: Path) -> None:
+    from analyzer.analysis.spread.chart import save
+
+    save(chart, path)
+    click.echo(f"analyze: chart is in {printable(str(path))}", err=True)

@@ -7,22 +7,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 if TYPE_CHECKING:
-    from analyzer.analysis import Spread
     from analyzer.cli.output import Output
 
 _NANOSECONDS = "%Y-%m-%dT%H:%M:%S%.9f+00:00"
-
-
-def print_records(found: Spread, output: Output) -> None:
-    """Print one record per backend, subject and change; ``kind`` tells them apart."""
-    print_kinds(
-        output,
-        {
-            "backend": found.backends,
-            "subject": found.subjects,
-            "change": found.changes,
-        },
-    )
 
 
 def print_kinds(output: Output, tables: dict[str, pl.DataFrame]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
 import polars as pl
 
+from analyzer.analysis.spread.wording import wrapped
 from analyzer.cli import format as say
 from analyzer.cli.output import width
 from analyzer.cli.table import Column, as_given, number
@@ -52,7 +52,7 @@ def print_spread(found: Spread, output: Output) -> None:
         counted = of_subject.drop("subject_kind", "subject")
         same = [name for name, rows in shown if rows.equals(counted)]
         if same:
-            click.echo(f"{_title(subject)}, the same as those of {_name(same[0])}")
+            _paragraph(f"{_title(subject)}, the same as those of {_name(same[0])}")
             continue
         shown.append((subject, counted))
         _print_block(subject, of_subject.to_dicts(), output)
@@ -76,6 +76,49 @@ def print_comparison(found: Comparison, output: Output) -> None:
     if tested > 1:
         click.echo()
         _say_tests(tested, "different")
+
+
+def print_over_time(rows: pl.DataFrame, output: Output) -> None:
+    """Print a table for each subject: a row for each interval."""
+    if rows.is_empty():
+        click.echo("No connections to services here.")
+    blocks = rows.partition_by("subject_kind", "subject", maintain_order=True)
+    for at, block in enumerate(blocks):
+        if at:
+            click.echo()
+        first = block.row(0, named=True)
+        unit, groups = first["unit"], block["group"].unique(maintain_order=True)
+        names = [each for each in groups if each is not None]
+        shared = _shared_beginning(names)
+        times = block["start_time"].unique(maintain_order=True)
+        amounts = block["amount"].to_numpy().reshape(len(times), len(groups))
+        clock = "%H:%M:%S%.3f" if any(times.dt.millisecond()) else "%H:%M:%S"
+        table: dict[Column, list[Any]] = {
+            Column("from_(UTC)", is_essential=True): times.dt.strftime(clock).to_list(),
+            Column("all", as_given, align_right=True): [
+                _amount(each, unit) for each in amounts.sum(axis=1)
+            ],
+        }
+        for group, of_group in zip(groups, amounts.T, strict=True):
+            heading = "unknown" if group is None else group.removeprefix(shared)
+            table[Column(heading, as_given, align_right=True)] = [
+                _amount(each, unit) for each in of_group
+            ]
+        title = f"{_name(first)}: {unit} over time"
+        if shared:
+            title += f", by {shared}..."
+        output.rows(title, list(table), list(zip(*table.values(), strict=True)))
+
+
+def _shared_beginning(names: list[str]) -> str:
+    """Give what all names begin with, up to a dash or dot."""
+    if len(names) < 2:
+        return ""
+    first, last = min(names), max(names)
+    differs = (a != b for a, b in zip(first, last, strict=False))
+    length = next((at for at, is_so in enumerate(differs) if is_so), len(first))
+    shared = first[:length]
+    return shared[: max(shared.rfind("-"), shared.rfind(".")) + 1]
 
 
 def _print_compared(subject: Row, rows: list[Row], output: Output) -> None:
@@ -278,5 +321,5 @@ def _p_value(value: float) -> str:
 
 def _paragraph(text: str, **style: Any) -> None:
     if text:
-        wrapped = textwrap.fill(text, width(), subsequent_indent="  ")
-        click.echo(click.style(wrapped, **style))
+        first, *others = wrapped(text, width() - 2)
+        click.echo(click.style("\n  ".join([first, *others]), **style))

@@ -9,6 +9,7 @@ import polars as pl
 from analyzer.analysis.spread.calls import GROUPS, UNITS, possible
 from analyzer.analysis.spread.compare import Comparison, compare
 from analyzer.analysis.spread.evenness import effective_number, jain
+from analyzer.analysis.spread.over_time import over_time
 from analyzer.analysis.spread.search import findings
 from analyzer.analysis.spread.verdict import verdict
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from analyzer.analysis.spread.finding import Finding
     from analyzer.cluster import Cluster
 
-__all__ = ["GROUPS", "UNITS", "Comparison", "Spread", "compare", "spread"]
+__all__ = ["GROUPS", "UNITS", "Comparison", "Spread", "compare", "over_time", "spread"]
 
 _TIME = pl.Datetime("ns", "UTC")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,16 @@ if TYPE_CHECKING:
     from analyzer.analysis.spread.causes import Changed, Heavy, ShareChange
 
 _MOST_NAMED = 4
+_NO_BREAK = "\u00a0"
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Break a sentence into lines, but no name and no number from its sign."""
+    kept = text.replace(" %", f"{_NO_BREAK}%").replace(
+        "p = ", f"p{_NO_BREAK}={_NO_BREAK}"
+    )
+    lines = textwrap.wrap(kept, width, break_on_hyphens=False, break_long_words=False)
+    return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
 def p_value(value: float) -> str:
