@@ -9,10 +9,12 @@ SOURCES := setup.py pyproject.toml $(shell find cext -name '*.pyx' -o -name '*.p
 
 .PHONY: demo test lint types bench clean
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed-charts
 	$(BIN)/analyze flows captures/cluster/loadbalancer/k8s-worker01.ens18.pcap.gz \
 	  --cluster captures/cluster/loadbalancer/cluster -o demo.tables
 	$(BIN)/python -c 'import analyzer; print(analyzer.open_tables("demo.tables").connections.group_by("service_name", "backend_pod", "backend_evidence").len().sort("len", "backend_pod", descending=True).collect())'
+	$(BIN)/analyze spread demo.tables --service lb-nginx-ds \
+	  --cluster captures/cluster/loadbalancer/cluster -o demo.svg
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests
@@ -29,7 +31,7 @@ bench: $(VENV)/.installed-bench
 	$(BIN)/python -m benchmarks.compare
 
 clean:
-	rm -rf build dist demo.tables *.egg-info
+	rm -rf build dist demo.svg demo.tables *.egg-info
 	find analyzer -name '*.so' -delete
 
 $(BIN)/python:
