@@ -111,14 +111,13 @@ def _best(sequence: Counts, ends: Counts, backends: int) -> Change | None:
     gains = _gains(part, inner, backends)
     best = int(np.argmax(gains))
     generator = np.random.default_rng(SEED)
-    as_large = sum(
-        float(_gains(generator.permutation(part), inner, backends).max())
-        >= gains[best] - 1e-9
-        for _ in range(_SHUFFLES)
-    )
+    as_large = 0
+    for _ in range(_SHUFFLES):
+        shuffled = _gains(generator.permutation(part), inner, backends)
+        as_large += bool(shuffled.max() >= gains[best] - 1e-9)
+        if 1 + as_large > _LEVEL * (1 + _SHUFFLES):
+            return None
     p_value = (1 + as_large) / (1 + _SHUFFLES)
-    if p_value > _LEVEL:
-        return None
     return _change(part, ends, best, backends, p_value)
 
 
@@ -203,9 +202,14 @@ def _gap(sequence: Counts, ends: Counts, backends: int) -> list[Change]:
 
 def _gains(part: Counts, places: Counts, backends: int) -> Numbers:
     """Compare two pieces with one at each place: twice the gain in log-likelihood."""
-    of_each = np.zeros((len(part) + 1, backends), dtype=np.int64)
-    np.cumsum(part[:, None] == np.arange(backends), axis=0, out=of_each[1:])
-    before, total = of_each[places], of_each[-1]
+    # Counts of the pieces between places, rather than of every choice.
+    pieces = np.repeat(
+        np.arange(len(places) + 1), np.diff(places, prepend=0, append=len(part))
+    )
+    size = (len(places) + 1) * backends
+    counts = np.bincount(pieces * backends + part, minlength=size)
+    up_to = counts.reshape(-1, backends).cumsum(axis=0)
+    before, total = up_to[:-1], up_to[-1]
     log = _n_log_n(len(part))
     gains = (
         (log[before] + log[total - before]).sum(axis=1)

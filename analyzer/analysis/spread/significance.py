@@ -234,10 +234,15 @@ def drawn_sums(
     order = np.argsort(-importance, kind="stable")
     drawn, rest = order[:_MOST_GROUPS], order[_MOST_GROUPS:]
     sums = np.zeros((draws, chances.shape[1]))
-    for group in drawn:
+    is_single = sizes[drawn] == 1
+    for group in drawn[~is_single]:
         sums += each[group] * generator.multinomial(
             sizes[group], chances[group], size=draws
         )
+    single = drawn[is_single]
+    for way in np.unique(groups[single, 1]):
+        of_way = single[groups[single, 1] == way]
+        sums += _drawn_singly(each[of_way], chances[of_way[0]], draws, generator)
     if len(rest):
         light, shares = importance[rest], chances[rest]
         covariance = np.diag(light @ shares) - (shares * light[:, None]).T @ shares
@@ -246,6 +251,18 @@ def drawn_sums(
             mean, covariance, size=draws, check_valid="ignore", method="eigh"
         )
     return sums
+
+
+def _drawn_singly(
+    weights: Numbers, chances: Numbers, draws: int, generator: np.random.Generator
+) -> Numbers:
+    """Draw sums of weights that each go to one backend."""
+    backends = len(chances)
+    bounds = np.cumsum(chances)[:-1]
+    chosen = np.searchsorted(bounds, generator.random((draws, len(weights))), "right")
+    places = (np.arange(draws)[:, None] * backends + chosen).ravel()
+    loads = np.broadcast_to(weights, chosen.shape).ravel()
+    return np.bincount(places, loads, draws * backends).reshape(draws, backends)
 
 
 def homogeneity(
