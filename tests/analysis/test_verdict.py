@@ -359,6 +359,13 @@ def test_a_service_without_traffic_is_told(service, message, hint):
     assert hint in raised.value.hint
 
 
+@pytest.mark.parametrize("asked", [{"by": "zone"}, {"unit": "octets"}])
+def test_what_cannot_be_counted_is_told(asked):
+    with pytest.raises(QueryError, match="cannot be counted so") as raised:
+        spread(connections(drawn(9)), **asked)
+    assert "take one of" in raised.value.hint
+
+
 @pytest.mark.parametrize("name", ["default/web", "web", "DaemonSet/web", "ds/web"])
 def test_a_subject_has_several_names(name):
     found = spread(connections(drawn(9)), service=name)

@@ -75,6 +75,14 @@ def test_what_was_read_stays_known_when_connections_are_named_anew(tables_direct
     assert "packets" not in tables
 
 
+def test_another_input_is_read_in_the_same_way(tables_directory):
+    cluster = analyzer.Cluster.load([RECORDED / "cluster"])
+    inputs = find_inputs([str(PORT_8472)], cluster=cluster, vxlan_ports=(8472,))
+    other = inputs.beside([str(MASTER)])
+    assert (other.paths, other.vxlan_ports) == ((MASTER,), (8472,))
+    assert inputs.beside([str(tables_directory)]).cluster is cluster
+
+
 def test_tables_beside_captures_are_refused(tables_directory):
     with pytest.raises(TablesError, match="not the only input"):
         find_inputs([str(NODEPORT), str(tables_directory)])

@@ -87,7 +87,7 @@ def spread(
     Raises
     ------
     QueryError
-        If the service has no traffic.
+        If the service has no traffic, or is not to be counted so.
     """
     return tabulated(findings(connections, cluster, service, by, unit), connections)
 

@@ -37,6 +37,10 @@ COLUMNS = {
 }
 
 
+#: Changes in counts that chance explains are told only if they are as marked as this.
+_UNASKED = 0.005
+
+
 @dataclass
 class Finding:
     """What was found of one subject.
@@ -128,14 +132,15 @@ def find(
     visible : Visibility
     unit, by : str
     """
-    everyone = {**_nodes_seen(calls), **{k: v for k, v in nodes.items() if v}}
-    everyone = {**dict.fromkeys(nodes), **everyone}
+    told = {name: node for name, node in nodes.items() if node is not None}
+    everyone = {**dict.fromkeys(nodes), **_nodes_seen(calls), **told}
     groups = _groups(calls, everyone, by)
     calls = calls.with_columns(is_fair=pl.lit(value=True))
     found = Finding(kind, subject, calls, groups, unit, by)
     if by not in ("pod", "node"):
         shown = groups.with_columns(is_shown=pl.lit(value=True))
-        found.groups = _with_shares(shown, unit, _size(calls, unit), None)
+        size = effective_size(calls[unit].to_numpy())
+        found.groups = _with_shares(shown, unit, size, None)
         return found
     expected = expectation(calls, everyone, proxies, visible)
     is_cut = expected.is_cut[expected.fronts_of(calls)]
@@ -207,10 +212,6 @@ def _groups(
         .drop("told")
         .sort("group", nulls_last=True)
     )
-
-
-def _size(calls: pl.DataFrame, unit: str) -> float:
-    return effective_size(calls[unit].to_numpy())
 
 
 def _draws(
@@ -292,17 +293,12 @@ def _describe_expectation(
     found.is_round_robin = any(choice.scheduler in ROUND_ROBIN for choice in told)
     found.null_hypothesis = _hypothesis(told, found, is_told=is_told)
     if expected.is_cut.any():
-        hidden = int(
-            np.isin(
-                expected.fronts_of(found.calls), np.flatnonzero(expected.is_cut)
-            ).sum()
-        )
+        hidden = int((~found.calls["is_fair"]).sum())
+        was = "was" if hidden == 1 else "were"
         found.remarks.append(
-            f"{wording.counted(hidden, 'connection')} were seen only behind DNAT, where"
-            " these captures do not show every backend; expected shares allow for that."
-            if hidden > 1
-            else "1 connection was seen only behind DNAT, where these captures do not"
-            " show every backend; expected shares allow for that."
+            f"{wording.counted(hidden, 'connection')} {was} seen only behind DNAT,"
+            " where these captures do not show every backend; expected shares allow"
+            " for that."
         )
     for name, number in causes.impossible(choices).items():
         found.remarks.append(
@@ -360,7 +356,7 @@ def _scheduler(choices: tuple[Choice, ...]) -> str:
 def _look_for_causes(found: Finding, choices: Draws, calls: pl.DataFrame) -> None:
     significance = found.significance
     is_odd = significance is not None and significance.p_value <= causes.LEVEL
-    level = causes.LEVEL if is_odd else 0.005
+    level = causes.LEVEL if is_odd else _UNASKED
     if not found.is_round_robin and not found.is_partly_by_client:
         found.changes = causes.share_changes(choices, level=level)
     units = ("requests", "bytes") if found.unit == "connections" else (found.unit,)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analyzer.analysis.spread.calls import possible, subjects
+from analyzer.analysis.spread.calls import GROUPS, UNITS, possible, subjects
 from analyzer.analysis.spread.choice import Proxies
 from analyzer.analysis.spread.finding import Finding, find
 from analyzer.analysis.spread.significance import holm
@@ -30,6 +30,12 @@ def findings(
     unit: str,
 ) -> list[Finding]:
     """Find what is to be found of each subject; p-values are adjusted for all."""
+    for value, known in ((by, GROUPS), (unit, UNITS)):
+        if value not in known:
+            raise QueryError(
+                f"{value!r}: connections cannot be counted so",
+                hint=f"take one of {', '.join(known)}",
+            )
     proxies = Proxies(cluster)
     calls = subjects(connections, proxies, cluster)
     visible = visibility(calls, _node_names(calls, cluster))

@@ -262,7 +262,8 @@ def _drawn_singly(
     chosen = np.searchsorted(bounds, generator.random((draws, len(weights))), "right")
     places = (np.arange(draws)[:, None] * backends + chosen).ravel()
     loads = np.broadcast_to(weights, chosen.shape).ravel()
-    return np.bincount(places, loads, draws * backends).reshape(draws, backends)
+    sums = np.bincount(places, loads, draws * backends).astype(float)
+    return sums.reshape(draws, backends)
 
 
 def homogeneity(
