@@ -312,12 +312,16 @@ def correlate_again(tables: Tables, cluster: Cluster) -> Tables:
     Tables
         Correlated in memory. Observation points keep the names that they have.
     """
+    import pyarrow as pa
+
     metadata = tables.arrow("flows").schema.metadata
     made: dict[str, pa.Table | Path] = {
         name: tables.arrow(name) for name in ("flows", "packets") if name in tables
     }
-    for name, table in _correlated(tables.flows, cluster):
-        made[name] = table.replace_schema_metadata(metadata)
+    for name, batches in _correlated(tables.arrow("flows"), cluster):
+        made[name] = pa.Table.from_batches(
+            batches, arrow_schema(name)
+        ).replace_schema_metadata(metadata)
     return Tables(made, tables.captures)
 
 
