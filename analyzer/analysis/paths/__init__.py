@@ -1,0 +1,18 @@
+"""The paths of connections: a graph of the cluster, and one connection's ladder."""
+
+from analyzer.analysis.paths.connections import path_connections
+from analyzer.analysis.paths.graph import PathGraph, path_graph
+from analyzer.analysis.paths.selection import Selection, select
+from analyzer.analysis.paths.steps import STEPS, path_edges, path_nodes, path_steps
+
+__all__ = [
+    "STEPS",
+    "PathGraph",
+    "Selection",
+    "path_connections",
+    "path_edges",
+    "path_graph",
+    "path_nodes",
+    "path_steps",
+    "select",
+]
