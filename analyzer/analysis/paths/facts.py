@@ -231,3 +231,47 @@ def _endpoints(cluster: Cluster | None, services: set[str]) -> pl.DataFrame:
             services="services",
         )
     )
+
+
+def example_connection(connections: pl.LazyFrame) -> pl.LazyFrame:
+    """Take the first of the connections that most happened to.
+
+    Parameters
+    ----------
+    connections : pl.LazyFrame
+        See :func:`analyzer.analysis.paths.connections.path_connections`.
+
+    Returns
+    -------
+    pl.LazyFrame
+        One row, or none if nothing was rewritten and captured on both sides of that:
+        ``connection_id``, ``client_ip``, ``client_port``, ``destination_ip``,
+        ``destination_port``, ``snat_ip``, ``snat_port``, ``backend_ip``,
+        ``backend_port``, ``entry_node``, ``backend_node``, ``tunnel``, ``vni``,
+        ``outer_client_ip``, ``outer_backend_ip``.
+    """
+    ends = ("client", "destination", "snat", "backend")
+    events = (
+        pl.col("outer_client_ip").is_not_null().cast(pl.UInt8) * 2
+        + pl.col("snat_ip").is_not_null().cast(pl.UInt8)
+        + pl.col("is_answered").cast(pl.UInt8)
+    )
+    return (
+        connections.filter(
+            pl.col("service_evidence") == "observed",
+            pl.col("backend_evidence") == "observed",
+            pl.col("destination_ip") != pl.col("backend_ip"),
+        )
+        .sort(events, "connection_id", descending=[True, False])
+        .head(1)
+        .select(
+            "connection_id",
+            *(f"{end}_{part}" for end in ends for part in ("ip", "port")),
+            "entry_node",
+            "backend_node",
+            "tunnel",
+            "vni",
+            "outer_client_ip",
+            "outer_backend_ip",
+        )
+    )

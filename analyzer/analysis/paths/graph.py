@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.analysis.paths.connections import path_connections
-from analyzer.analysis.paths.facts import node_facts, pod_facts
+from analyzer.analysis.paths.facts import example_connection, node_facts, pod_facts
 from analyzer.analysis.paths.selection import Selection, select
 from analyzer.analysis.paths.steps import path_edges, path_nodes, path_steps
 
@@ -35,6 +35,9 @@ class PathGraph(NamedTuple):
     pods : pl.LazyFrame
         One row per address that answered or could have, see
         :func:`analyzer.analysis.paths.facts.pod_facts`.
+    example : pl.LazyFrame
+        One connection that was rewritten most on its way, see
+        :func:`analyzer.analysis.paths.facts.example_connection`.
     """
 
     nodes: pl.LazyFrame
@@ -42,6 +45,7 @@ class PathGraph(NamedTuple):
     steps: pl.LazyFrame
     hosts: pl.LazyFrame
     pods: pl.LazyFrame
+    example: pl.LazyFrame
 
 
 def path_graph(
@@ -84,4 +88,5 @@ def path_graph(
         steps,
         node_facts(every, tables.flows, cluster).lazy(),
         pod_facts(connections, cluster).lazy(),
+        example_connection(connections),
     )

@@ -1,0 +1,91 @@
+"""Explain what a picture's colours, dashes and numbers mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzer.diagram import words
+from analyzer.diagram.palette import OTHER
+from analyzer.diagram.scene import Ribbon
+from analyzer.diagram.widths import text_width
+
+if TYPE_CHECKING:
+    from analyzer.diagram.model import Picture
+    from analyzer.diagram.scene import Group, Scene
+
+_LEFT = 20
+_ROW = 20
+
+
+def draw_legend(scene: Scene, what: Picture, top: float, facts: set[str]) -> float:
+    """Draw the legend; give the height of the whole picture."""
+    group = scene.group("legend")
+    group.rect(_LEFT, top - 8, scene.width - 2 * _LEFT, 1, "lane", 0)
+    x, y = float(_LEFT), top + 12
+
+    def entry(width: float) -> tuple[float, float]:
+        nonlocal x, y
+        if x > _LEFT and x + width > scene.width - _LEFT:
+            x, y = float(_LEFT), y + _ROW
+        place = (x, y)
+        x += width + 22
+        return place
+
+    used = [*what.colours]
+    named = [each for each in used if what.colours[each] != OTHER]
+    for service in named:
+        text = words.short_service(service)
+        at, base = entry(24 + text_width(text, 11))
+        _swatch(group, at, base, what.colours[service])
+        group.text(at + 24, base, text, 11)
+    if len(used) > len(named) or _has_none(what):
+        rest = len(used) - len(named)
+        text = "no Service, or not known which"
+        if rest:
+            text = f"{words.plural(rest, 'other Service')}, or none"
+        at, base = entry(24 + text_width(text, 11))
+        _swatch(group, at, base, OTHER)
+        group.text(at + 24, base, text, 11)
+    x, y = float(_LEFT), y + _ROW
+    if "unseen" in facts:
+        text = "dashed: not captured here; follows from what was (evidence in words)"
+        at, base = entry(30 + text_width(text, 11))
+        _swatch(group, at, base, OTHER, dashed=True)
+        group.text(at + 24, base, text, 11, style="soft")
+    for key, style, meaning in (
+        ("dnat", "dnat", "destination rewritten: Service address to pod address"),
+        ("snat", "snat", "source rewritten to the node's own address"),
+    ):
+        if key not in facts:
+            continue
+        name = style.upper()
+        wide = text_width(name, 9.5, bold=True) + 10
+        at, base = entry(wide + 6 + text_width(meaning, 11))
+        group.rect(at, base - 10.2, wide, 13.5, style, 6.5)
+        group.text(at + 5, base, name, 9.5, style="inverse", bold=True)
+        group.text(at + wide + 6, base, meaning, 11, style="soft")
+    if "tunnel" in facts:
+        text = "interface of the overlay, with its address"
+        at, base = entry(24 + text_width(text, 11))
+        group.rect(at, base - 9, 18, 11, "tunnel", 3)
+        group.text(at + 24, base, text, 11, style="soft")
+    numbers = "11 · 17/s"
+    meaning = "connections, and per second; width is their number"
+    if "latency" in facts:
+        numbers = "11 · 17/s · 3.5 ± 5.8 µs"
+        meaning += "; median latency ± what the clocks leave open"
+    wide = text_width(numbers, 11, bold=True)
+    at, base = entry(wide + 8 + text_width(meaning, 11))
+    group.text(at, base, numbers, 11, bold=True)
+    group.text(at + wide + 8, base, meaning, 11, style="soft")
+    return y + 18
+
+
+def _has_none(what: Picture) -> bool:
+    return any(band.service is None for each in what.bundles for band in each.bands)
+
+
+def _swatch(
+    group: Group, x: float, base: float, colour: str, *, dashed: bool = False
+) -> None:
+    group.marks.append(Ribbon(x, base - 4, x + 18, base - 4, 9, colour, dashed))
