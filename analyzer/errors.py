@@ -7,7 +7,8 @@
     │   └── UnknownFormatError
     ├── ClusterError           cluster state that cannot be used
     ├── TablesError            a tables directory that cannot be read or written
-    └── QueryError             an expression that does not fit the tables
+    ├── QueryError             an expression that does not fit the tables
+    └── DiagramError           a picture that cannot be drawn as it was asked for
 
 A damaged packet is data, not an error: it keeps its row, with ``stop_reason`` and
 ``stop_layer``. A capture that breaks off is read up to the damage and reported as
@@ -49,3 +50,7 @@ class TablesError(AnalyzerError):
 
 class QueryError(AnalyzerError, ValueError):
     """An expression does not fit the tables that it is asked of."""
+
+
+class DiagramError(AnalyzerError):
+    """A picture cannot be drawn as it was asked for."""

@@ -25,6 +25,10 @@ from analyzer.cli.group import CommandGroup, debug_option
             "Show how evenly connections fall on pods, and if that is luck.",
         ),
         "info": ("analyzer.cli.info", "Describe captures without writing tables."),
+        "paths": (
+            "analyzer.cli.paths",
+            "Draw the way of connections: Services, nodes, VXLAN, pods.",
+        ),
         "cluster": ("analyzer.cli.cluster", "Show what cluster state says."),
     },
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -15,7 +15,7 @@ from analyzer.diagram.widths import text_width
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from analyzer.diagram.model import Bundle, Picture, Pod, Vertex
+    from analyzer.diagram.model import Band, Bundle, Picture, Pod, Vertex
     from analyzer.diagram.scene import Group
 
 WIDTH = 1200
@@ -82,7 +82,9 @@ def natural(text: str | None) -> tuple[object, ...]:
     )
 
 
-def draw_cluster(what: Picture, *, title: str, source: str) -> Scene:
+def draw_cluster(
+    what: Picture, *, title: str, source: str, by: str = "connections"
+) -> Scene:
     """Draw who called what, which node took it, and which pod answered.
 
     Parameters
@@ -92,22 +94,28 @@ def draw_cluster(what: Picture, *, title: str, source: str) -> Scene:
         Heading.
     source : str
         Where it is from, in a few words.
+    by : {'connections', 'bytes'}
+        What the width of links tells.
 
     Returns
     -------
     Scene
         1200 wide, as high as needed.
     """
-    return _Layout(what, title, source).draw()
+    return _Layout(what, title, source, by).draw()
 
 
 class _Layout:
-    def __init__(self, what: Picture, title: str, source: str) -> None:
+    def __init__(self, what: Picture, title: str, source: str, by: str) -> None:
         self.what = what
         self.scene = Scene(WIDTH, 0, title, _description(what))
         self.source = source
-        total = max(what.connections, 1)
-        self.scale = min(7.0, _MOST_THICKNESS / total)
+        self.by = by
+        calls = [each for each in what.bundles if each.step == "call"]
+        total = sum(self._amount(band) for each in calls for band in each.bands)
+        self.scale = _MOST_THICKNESS / max(total, 1)
+        if by == "connections":
+            self.scale = min(7.0, self.scale)
         self.out: dict[str, Port] = {}
         self.into: dict[str, Port] = {}
         self.nodes = self._node_order()
@@ -115,10 +123,13 @@ class _Layout:
     # Thickness and labels of links.
 
     def thickness(self, bundle: Bundle) -> float:
-        return sum(self._band(band.connections) for band in bundle.bands)
+        return sum(self._band(band) for band in bundle.bands)
 
-    def _band(self, connections: int) -> float:
-        return max(_LEAST_BAND, connections * self.scale)
+    def _amount(self, band: Band) -> int:
+        return band.octets if self.by == "bytes" else band.connections
+
+    def _band(self, band: Band) -> float:
+        return max(_LEAST_BAND, self._amount(band) * self.scale)
 
     def label(self, bundle: Bundle) -> list[tuple[str, str]]:
         """Give the lines of a link's label, with their styles."""
@@ -190,7 +201,7 @@ class _Layout:
         self._labels()
         below = self._example(bottom + 24) if self.what.example else bottom + 26
         self.scene.height = draw_legend(
-            self.scene, self.what, below, self._legend_facts()
+            self.scene, self.what, below, self._legend_facts(), self.by
         )
         return self.scene
 
@@ -215,8 +226,8 @@ class _Layout:
                 _ENTRY,
                 "Node that takes the call",
                 (
-                    "kube-proxy's rules choose the pod here: DNAT writes its address into"
-                    " the packet, SNAT makes answers come back this way"
+                    "kube-proxy's rules choose the pod here: DNAT writes its address"
+                    " into the packet, SNAT makes answers come back this way"
                 ),
             ),
             (
@@ -772,7 +783,10 @@ class _Layout:
             ]
         lines = [(vertex.name or "?", "name")]
         if vertex.address:
-            lines.append((words.endpoint(vertex.address, vertex.port), "text"))
+            called = words.endpoint(vertex.address, vertex.port)
+            if vertex.protocol not in (None, "tcp"):
+                called = f"{called} {vertex.protocol}"
+            lines.append((called, "text"))
         note = self._front_note(vertex)
         if note:
             lines.append((note, "soft"))
@@ -1013,7 +1027,7 @@ class _Layout:
             bundle.bands,
             key=lambda each: (order.get(each.service or "", 99), not each.is_observed),
         ):
-            thickness = self._band(band.connections)
+            thickness = self._band(band)
             middle = at + thickness / 2
             group.marks.append(
                 Ribbon(
@@ -1024,6 +1038,7 @@ class _Layout:
                     thickness,
                     self.what.colours.get(band.service or "", OTHER),
                     dashed=not band.is_observed,
+                    service=band.service or "-",
                 )
             )
             at += thickness
@@ -1145,8 +1160,8 @@ class _Layout:
                     ),
                     (
                         (
-                            f"SNAT: the client's address becomes this node's in {snat:,}"
-                            " connections"
+                            f"SNAT: the client's address becomes this node's in"
+                            f" {snat:,} connections"
                         ),
                         snat,
                     ),
@@ -1212,8 +1227,8 @@ class _Layout:
             is_outer = name.startswith("in ")
             style = "overlaytext" if is_outer else "soft"
             group.text(x, top + 15, name, _SMALL, style=style, room=room)
-            group.text(x, top + 30, f"from  {here}", 11, bold=True, room=room)
-            group.text(x, top + 44, f"to  {there}", 11, bold=True, room=room)
+            group.text(x, top + 30, f"from {here}", 11, bold=True, room=room)
+            group.text(x, top + 44, f"to {there}", 11, bold=True, room=room)
         return top + 74
 
     def _legend_facts(self) -> set[str]:

@@ -17,7 +17,9 @@ _LEFT = 20
 _ROW = 20
 
 
-def draw_legend(scene: Scene, what: Picture, top: float, facts: set[str]) -> float:
+def draw_legend(
+    scene: Scene, what: Picture, top: float, facts: set[str], by: str
+) -> float:
     """Draw the legend; give the height of the whole picture."""
     group = scene.group("legend")
     group.rect(_LEFT, top - 8, scene.width - 2 * _LEFT, 1, "lane", 0)
@@ -70,7 +72,9 @@ def draw_legend(scene: Scene, what: Picture, top: float, facts: set[str]) -> flo
         group.rect(at, base - 9, 18, 11, "tunnel", 3)
         group.text(at + 24, base, text, 11, style="soft")
     numbers = "11 · 17/s"
-    meaning = "connections, and per second; width is their number"
+    meaning = "connections, and per second; width is their " + (
+        "number" if by == "connections" else "bytes"
+    )
     if "latency" in facts:
         numbers = "11 · 17/s · 3.5 ± 5.8 µs"
         meaning += "; median latency ± what the clocks leave open"

@@ -65,6 +65,7 @@ class Ribbon:
     thickness: float
     colour: str
     dashed: bool = False
+    service: str | None = None
 
 
 @dataclass(frozen=True)

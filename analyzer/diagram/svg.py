@@ -117,15 +117,19 @@ def _(mark: Ribbon) -> str:
 
     above, below = curve(-half, back=False), curve(half, back=True)
     opacity = 0.13 if mark.dashed else 0.5
+    service = (
+        "" if mark.service is None else f" data-service={_attribute(mark.service)}"
+    )
     band = (
-        f'<path class="band" d="{above}{below}Z" fill="{mark.colour}"'
+        f'<path class="band"{service} d="{above}{below}Z" fill="{mark.colour}"'
         f' fill-opacity="{opacity}"/>'
     )
     if not mark.dashed:
         return band
     return (
-        f'{band}<path class="outline" d="{above}{curve(half, back=False)}" fill="none"'
-        f' stroke="{mark.colour}" stroke-width="1.1" stroke-dasharray="5 3"/>'
+        f'{band}<path class="outline"{service} d="{above}{curve(half, back=False)}"'
+        f' fill="none" stroke="{mark.colour}" stroke-width="1.1"'
+        ' stroke-dasharray="5 3"/>'
     )
 
 

@@ -11,7 +11,13 @@ HEAVY |= {"analyzer.pipeline", "analyzer.analysis"}
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["flows", "--help"], ["info", "-h"], ["spread", "--help"]],
+    [
+        ["--help"],
+        ["flows", "--help"],
+        ["info", "-h"],
+        ["spread", "--help"],
+        ["paths", "-h"],
+    ],
 )
 def test_help_imports_nothing_heavy(arguments):
     run = subprocess.run(

@@ -2,6 +2,7 @@
 
 from analyzer.analysis.paths.connections import path_connections
 from analyzer.analysis.paths.graph import PathGraph, path_graph
+from analyzer.analysis.paths.routes import path_routes
 from analyzer.analysis.paths.selection import Selection, select
 from analyzer.analysis.paths.steps import STEPS, path_edges, path_nodes, path_steps
 
@@ -13,6 +14,7 @@ __all__ = [
     "path_edges",
     "path_graph",
     "path_nodes",
+    "path_routes",
     "path_steps",
     "select",
 ]

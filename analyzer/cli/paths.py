@@ -1,0 +1,183 @@
+"""``analyze paths``: which way connections took, as a picture or as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from analyzer.cli.inputs import find_inputs
+from analyzer.cli.options import cluster_option, point_option, vxlan_port_option
+from analyzer.cli.output import Output, output_options, width
+
+if TYPE_CHECKING:
+    from analyzer.analysis.paths import PathGraph
+    from analyzer.cluster import Cluster
+    from analyzer.diagram.model import Picture
+    from analyzer.tables import Tables
+
+_COLOURS: dict[str, dict[str, Any]] = {
+    "name": {"bold": True},
+    "soft": {"dim": True},
+    "alarm": {"fg": "red"},
+    "mark": {"fg": "cyan"},
+}
+
+
+@click.command()
+@click.argument(
+    "arguments", metavar="[INPUT]...", nargs=-1, type=click.Path(allow_dash=True)
+)
+@click.option(
+    "--service",
+    "services",
+    metavar="[NS/]NAME",
+    multiple=True,
+    help="Keep only calls of this Service. Repeatable.",
+)
+@click.option(
+    "--pod",
+    "pods",
+    metavar="[NS/]NAME",
+    multiple=True,
+    help="Keep only connections of this pod, on either end. Repeatable.",
+)
+@click.option(
+    "--client",
+    "clients",
+    metavar="WHO",
+    multiple=True,
+    help="Keep only calls by this address, network, pod or node. Repeatable.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a picture: .svg, .html, .png, .pdf, .mmd (Mermaid), .dot, .json.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["connections", "bytes"]),
+    default="connections",
+    show_default=True,
+    help="Let links be as wide as this.",
+)
+@cluster_option
+@point_option
+@vxlan_port_option
+@output_options
+def paths(
+    arguments: tuple[str, ...],
+    services: tuple[str, ...],
+    pods: tuple[str, ...],
+    clients: tuple[str, ...],
+    file: Path | None,
+    by: str,
+    cluster: Cluster | None,
+    named_points: tuple[tuple[str, Path], ...],
+    vxlan_ports: tuple[int, ...],
+    output: Output,
+) -> None:
+    """Draw the way of connections: Services, nodes, VXLAN, pods.
+
+    INPUT is captures or a directory of tables. From the left: who called; the address
+    they called (LoadBalancer, NodePort, ClusterIP); the node that took the call, where
+    DNAT and SNAT happen; the tunnel; the node and the pod that answered. Links tell
+    connections, their rate, and the median latency with the bound of the clocks; what
+    no capture shows is dashed. Without -o, a tree of the same for the terminal.
+
+    \b
+    Examples:
+      analyze paths captures/cluster/loadbalancer \\
+        --cluster captures/cluster/loadbalancer/cluster -o paths.svg
+      analyze paths captures/cluster/nodeport --client 192.168.2.100
+      analyze paths captures/cluster/loadbalancer --json
+    """
+    from analyzer.analysis.paths import Selection, path_graph
+    from analyzer.diagram.formats import format_of
+
+    if not arguments:
+        raise click.UsageError("Missing argument 'INPUT...'.")
+    kind = format_of(file) if file else None
+    inputs = find_inputs(
+        arguments, cluster=cluster, named_points=named_points, vxlan_ports=vxlan_ports
+    )
+    tables = inputs.tables()
+    selection = Selection(services, pods, clients)
+    graph = path_graph(tables, cluster, selection)
+    if file is None or kind is None:
+        _show(graph, tables, output)
+        return
+    _draw(graph, tables, file, kind, by)
+    click.echo(f"analyze: wrote {file}", err=True)
+
+
+def _show(graph: PathGraph, tables: Tables, output: Output) -> None:
+    """Print routes: a tree for people, else rows."""
+    import polars as pl
+
+    from analyzer.analysis.paths import path_routes
+    from analyzer.diagram.model import picture
+    from analyzer.diagram.text import draw_text
+
+    routes = path_routes(graph.steps)
+    if not output.is_for_people:
+        rows = routes.collect()
+        output.rows("paths", rows.columns, rows.iter_rows())
+        return
+    durations = pl.selectors.duration()
+    told = routes.with_columns(durations.dt.total_nanoseconds()).collect().to_dicts()
+    what = picture(graph)
+
+    def style(text: str, name: str) -> str:
+        return click.style(text, **_COLOURS[name]) if text else text
+
+    title, source = _titles(what, tables)
+    for line in draw_text(what, told, width(), title=title, source=source, style=style):
+        click.echo(line)
+
+
+def _draw(graph: PathGraph, tables: Tables, file: Path, kind: str, by: str) -> None:
+    from analyzer.diagram.formats import write_whole
+    from analyzer.diagram.model import picture
+
+    what = picture(graph)
+    title, source = _titles(what, tables)
+    data: str | bytes
+    if kind == ".json":
+        from analyzer.diagram.graph_json import write_json
+
+        data = write_json(graph, title=title, source=source)
+    elif kind in (".mmd", ".dot"):
+        from analyzer.diagram.graph_text import write_dot, write_mermaid
+
+        data = (write_mermaid if kind == ".mmd" else write_dot)(what, title=title)
+    else:
+        from analyzer.cli.picture import written
+        from analyzer.diagram.cluster import draw_cluster
+
+        scene = draw_cluster(what, title=title, source=source, by=by)
+        data = written(scene, kind, what.colours)
+    write_whole(file, data)
+
+
+def _titles(what: Picture, tables: Tables) -> tuple[str, str]:
+    """Say what a picture shows, and where it is from."""
+    from analyzer.cli import format as say
+
+    services = len(what.colours)
+    title = f"Paths of {say.plural(what.connections, 'connection')}"
+    if services == 1:
+        title += f" to {next(iter(what.colours)).removeprefix('default/')}"
+    elif services:
+        title += f" to {services} Services"
+    starts = [each.start_time for each in tables.captures if each.start_time]
+    when = f" from {say.clock_time(min(starts))}" if starts else ""
+    hosts = {point.split("/")[0] for each in tables.captures for point in each.points}
+    captures = say.plural(len(tables.captures), "capture")
+    where = f" at {say.plural(len(hosts), 'host')}" if hosts else ""
+    seconds = say.duration(round(what.seconds * 1e9))
+    return title, f"{seconds}{when}, drawn from {captures}{where}"

@@ -1,0 +1,178 @@
+"""The graph for programs that draw graphs: Mermaid and Graphviz."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from analyzer.diagram import words
+from analyzer.diagram.palette import OTHER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from analyzer.diagram.model import Bundle, Picture, Vertex
+
+_PLACES = ("entry", "exit", "arrival", "backend")
+
+
+def write_mermaid(what: Picture, *, title: str) -> str:
+    """Write the graph as a Mermaid flow chart, as GitHub and GitLab show it."""
+    lines = [
+        "---",
+        f"title: {_yaml(title)}",
+        "---",
+        "flowchart LR",
+    ]
+    ids = {key: f"n{number}" for number, key in enumerate(what.vertices)}
+    for name, vertices in _clusters(what):
+        indent = "  "
+        if name:
+            lines.append(f'  subgraph {_identifier(name)}["{_mermaid(name)}"]')
+            indent = "    "
+        for vertex in vertices:
+            label = "<br/>".join(_mermaid(line) for line in _label(what, vertex))
+            lines.append(f'{indent}{ids[vertex.id]}["{label}"]')
+        if name:
+            lines.append("  end")
+    styles = []
+    for number, bundle in enumerate(what.bundles):
+        arrow = "-->" if _is_seen(bundle) else "-.->"
+        label = _mermaid(_edge_label(bundle))
+        lines.append(f'  {ids[bundle.source]} {arrow}|"{label}"| {ids[bundle.target]}')
+        styles.append(
+            f"  linkStyle {number} stroke:{_colour(what, bundle)},"
+            f"stroke-width:{_thickness(what, bundle):.1f}px"
+        )
+    return "\n".join([*lines, *styles]) + "\n"
+
+
+def write_dot(what: Picture, *, title: str) -> str:
+    """Write the graph in Graphviz's language; ``dot -Tsvg`` draws it."""
+    lines = [
+        "digraph paths {",
+        f"  label={_quoted(title)}; labelloc=t; rankdir=LR;",
+        '  node [shape=box, style=rounded, fontname="Helvetica", fontsize=11];',
+        '  edge [fontname="Helvetica", fontsize=10];',
+    ]
+    for number, (name, vertices) in enumerate(_clusters(what)):
+        indent = "  "
+        if name:
+            lines += [f"  subgraph cluster_{number} {{", f"    label={_quoted(name)};"]
+            indent = "    "
+        for vertex in vertices:
+            label = "\n".join(_label(what, vertex))
+            lines.append(f"{indent}{_quoted(vertex.id)} [label={_quoted(label)}];")
+        if name:
+            lines.append("  }")
+    for bundle in what.bundles:
+        facts = {
+            "label": _edge_label(bundle),
+            "color": _colour(what, bundle),
+            "penwidth": f"{_thickness(what, bundle):.1f}",
+            "style": "solid" if _is_seen(bundle) else "dashed",
+        }
+        told = ", ".join(f"{name}={_quoted(value)}" for name, value in facts.items())
+        lines.append(
+            f"  {_quoted(bundle.source)} -> {_quoted(bundle.target)} [{told}];"
+        )
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _clusters(what: Picture) -> Iterator[tuple[str, list[Vertex]]]:
+    """Give what stands on its own, then each node's vertices."""
+    loose: list[Vertex] = []
+    by_node: dict[str, list[Vertex]] = {}
+    for vertex in what.vertices.values():
+        if vertex.lane in _PLACES and vertex.node:
+            by_node.setdefault(vertex.node, []).append(vertex)
+        else:
+            loose.append(vertex)
+    yield "", loose
+    for node in sorted(by_node):
+        yield node, by_node[node]
+
+
+def _label(what: Picture, vertex: Vertex) -> list[str]:
+    host = what.hosts.get(vertex.node or "")
+    if vertex.lane == "client":
+        return [each for each in (vertex.name, vertex.address) if each] or ["client"]
+    if vertex.lane == "front":
+        if vertex.service is None:
+            kind = vertex.kind
+            return [f"{kind} addresses" if kind else "address not seen"]
+        called = words.endpoint(vertex.address or "?", vertex.port)
+        return [vertex.kind or "", words.short_service(vertex.service), called]
+    if vertex.lane == "entry":
+        device = (host.nic if host else None) or "NIC"
+        return [
+            {"nic": device, "pods": "its pods", "host": "own calls"}[
+                vertex.kind or "nic"
+            ]
+        ]
+    if vertex.lane in ("exit", "arrival"):
+        if vertex.kind in (None, "routed"):
+            name = (host.nic if host else None) or "no tunnel"
+            return [name if vertex.kind else "way not seen", vertex.lane]
+        device = (host.tunnel_device if host else None) or vertex.kind or "tunnel"
+        address = (host.tunnel_address if host else None) or ""
+        return [each for each in (device, address, vertex.lane) if each]
+    if vertex.lane == "backend":
+        workload = (vertex.workload or "").replace("/", " ", 1)
+        told = [each for each in (vertex.name, vertex.address, workload) if each]
+        return told or ["backend"]
+    return ["no backend"]
+
+
+def _edge_label(bundle: Bundle) -> str:
+    parts = [f"{bundle.connections:,}"]
+    told = words.rate(bundle.per_second)
+    if told:
+        parts.append(told)
+    if bundle.latency is not None:
+        parts.append(words.latency(bundle.latency, bundle.clock_bound))
+    if bundle.dnat:
+        parts.append(f"DNAT {bundle.dnat:,}")
+    if bundle.snat:
+        parts.append(f"SNAT {bundle.snat:,}")
+    if bundle.step == "carry" and bundle.tunnel not in (None, "routed"):
+        vni = "" if bundle.vni is None else f" VNI {bundle.vni}"
+        parts.append(f"{bundle.tunnel}{vni}")
+    if bundle.lost_segments:
+        parts.append(f"{bundle.lost_segments:,} lost")
+    if bundle.unanswered and bundle.step in ("deliver", "refuse"):
+        parts.append(f"{bundle.unanswered:,} unanswered")
+    return " · ".join(parts)
+
+
+def _is_seen(bundle: Bundle) -> bool:
+    return all(band.is_observed for band in bundle.bands)
+
+
+def _colour(what: Picture, bundle: Bundle) -> str:
+    services = {band.service for band in bundle.bands}
+    if len(services) > 1:
+        return OTHER
+    return what.colours.get(services.pop() or "", OTHER)
+
+
+def _thickness(what: Picture, bundle: Bundle) -> float:
+    return 1 + 9 * bundle.connections / max(what.connections, 1)
+
+
+def _mermaid(text: str) -> str:
+    """Escape what Mermaid takes for markup."""
+    return re.sub(r'[&<>"#;|\x00-\x1f]', lambda found: f"#{ord(found[0])};", text)
+
+
+def _identifier(text: str) -> str:
+    return "node_" + re.sub(r"\W", "_", text)
+
+
+def _yaml(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

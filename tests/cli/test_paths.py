@@ -1,0 +1,152 @@
+"""``analyze paths`` from outside."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+import analyzer
+from analyzer.cli import main
+from tests.analysis.recorded import RECORDED, tables
+
+CAPTURES = str(RECORDED / "loadbalancer")
+CLUSTER = str(RECORDED / "loadbalancer" / "cluster")
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("tables") / "lb.tables"
+    tables("loadbalancer").write(path)
+    return str(path)
+
+
+def run(*arguments: str, columns: int = 100):
+    return CliRunner().invoke(
+        main, ["paths", *arguments], env={"COLUMNS": str(columns)}
+    )
+
+
+def test_captures_and_their_tables_give_the_same(directory):
+    from_captures = run(CAPTURES, "--cluster", CLUSTER)
+    from_tables = run(directory)
+    assert from_captures.exit_code == from_tables.exit_code == 0
+    assert from_captures.stdout == from_tables.stdout
+    assert "lb-nginx-ds LoadBalancer 192.168.2.38:8080" in from_tables.stdout
+
+
+@pytest.mark.parametrize("columns", [80, 160])
+def test_text_fits_the_terminal(directory, columns):
+    result = run(directory, columns=columns)
+    assert max(map(len, result.stdout.splitlines())) <= columns
+
+
+def test_rows_are_the_routes(directory):
+    rows = [json.loads(line) for line in run(directory, "--json").stdout.splitlines()]
+    connections = analyzer.open_tables(directory).connections.collect()
+    assert sum(row["connections"] for row in rows) == connections.height
+    text = run(directory, "--format", "csv").stdout
+    assert len(list(csv.DictReader(io.StringIO(text)))) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "column", "value"),
+    [
+        (["--service", "lb-redis-ds"], "service_name", "lb-redis-ds"),
+        (["--client", "192.168.2.101"], "client_ip", "192.168.2.101"),
+        (["--pod", "apache-ds-kzpns"], "backend_pod", "apache-ds-kzpns"),
+    ],
+)
+def test_filters_keep_what_they_name(directory, arguments, column, value):
+    rows = [
+        json.loads(line)
+        for line in run(directory, *arguments, "--json").stdout.splitlines()
+    ]
+    asked = analyzer.open_tables(directory).connections.filter(
+        pl.col(column).cast(pl.String) == value
+    )
+    assert sum(row["connections"] for row in rows) == asked.collect().height > 0
+
+
+@pytest.mark.parametrize("ending", ["svg", "html", "png", "pdf", "mmd", "dot", "json"])
+def test_each_ending_is_written(directory, tmp_path, ending):
+    file = tmp_path / f"paths.{ending}"
+    result = run(directory, "-o", str(file))
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert str(file) in result.stderr
+    starts = {
+        "svg": b"<?xml",
+        "html": b"<!doctype html>",
+        "png": b"\x89PNG",
+        "pdf": b"%PDF",
+        "mmd": b"---\ntitle:",
+        "dot": b"digraph",
+        "json": b"{",
+    }
+    assert file.read_bytes().startswith(starts[ending])
+
+
+def test_the_title_counts_what_is_drawn(directory, tmp_path):
+    file = tmp_path / "paths.svg"
+    run(directory, "--service", "lb-nginx-ds", "-o", str(file))
+    title = ET.parse(file).getroot().find("{http://www.w3.org/2000/svg}title").text  # noqa: S314  ours
+    asked = analyzer.open_tables(directory).connections.filter(
+        pl.col("service_name").cast(pl.String) == "lb-nginx-ds"
+    )
+    assert title == f"Paths of {asked.collect().height} connections to lb-nginx-ds"
+
+
+def test_width_by_bytes_draws_other_links(directory, tmp_path):
+    by = {}
+    for what in ("connections", "bytes"):
+        file = tmp_path / f"{what}.svg"
+        assert run(directory, "--by", what, "-o", str(file)).exit_code == 0
+        by[what] = file.read_text()
+    assert by["connections"] != by["bytes"]
+    assert "width is their bytes" in by["bytes"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["--service", "lb-ngins-ds"], "no connection has the service", "lb-nginx-ds"),
+        (["-o", "paths.bmp"], "ends in .bmp", ".svg"),
+        (["-o", "nowhere/paths.svg"], "no such file or directory", "spelling"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line_and_a_hint(
+    directory, monkeypatch, tmp_path, arguments, message, hint
+):
+    monkeypatch.chdir(tmp_path)
+    result = run(directory, *arguments)
+    assert result.exit_code == 1
+    first, second = result.stderr.splitlines()
+    assert message in first
+    assert hint in second
+    assert list(Path().iterdir()) == []
+
+
+def test_no_input_is_wrong_usage():
+    result = run()
+    assert result.exit_code == 2
+    assert "INPUT" in result.stderr
+
+
+def test_the_examples_of_the_help_run(tmp_path, monkeypatch):
+    root = RECORDED.parents[1]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "captures").symlink_to(root / "captures")
+    command = main.get_command(None, "paths")
+    examples = command.help.split("Examples:\n")[1].replace("\\\n", " ").splitlines()
+    commands = [line.split() for line in examples if line.strip()]
+    assert commands
+    for _, *arguments in commands:
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 0, result.stderr
