@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from analyzer.cluster import Cluster
     from analyzer.diagram.model import Picture
     from analyzer.tables import Tables
-
-_COLOURS: dict[str, dict[str, Any]] = {
-    "name": {"bold": True},
-    "soft": {"dim": True},
-    "alarm": {"fg": "red"},
-    "mark": {"fg": "cyan"},
-}
 
 
 @click.command()
@@ -51,6 +44,13 @@ _COLOURS: dict[str, dict[str, Any]] = {
     help="Keep only calls by this address, network, pod or node. Repeatable.",
 )
 @click.option(
+    "--connection",
+    "connection",
+    metavar="ID",
+    type=click.IntRange(min=0),
+    help="Show each packet of this connection on its way instead.",
+)
+@click.option(
     "-o",
     "--output",
     "file",
@@ -74,6 +74,7 @@ def paths(
     services: tuple[str, ...],
     pods: tuple[str, ...],
     clients: tuple[str, ...],
+    connection: int | None,
     file: Path | None,
     by: str,
     cluster: Cluster | None,
@@ -89,11 +90,16 @@ def paths(
     connections, their rate, and the median latency with the bound of the clocks; what
     no capture shows is dashed. Without -o, a tree of the same for the terminal.
 
+    With --connection, the ladder of one connection: its packets at each observation
+    point, what was rewritten between them, and what was lost. It takes packets:
+    captures, or tables that `analyze flows --packets` wrote.
+
     \b
     Examples:
       analyze paths captures/cluster/loadbalancer \\
         --cluster captures/cluster/loadbalancer/cluster -o paths.svg
       analyze paths captures/cluster/nodeport --client 192.168.2.100
+      analyze paths captures/cluster/loadbalancer --connection 37
       analyze paths captures/cluster/loadbalancer --json
     """
     from analyzer.analysis.paths import Selection, path_graph
@@ -106,6 +112,11 @@ def paths(
         arguments, cluster=cluster, named_points=named_points, vxlan_ports=vxlan_ports
     )
     tables = inputs.tables()
+    if connection is not None:
+        from analyzer.cli.ladder import show_ladder
+
+        show_ladder(inputs, tables, connection, file, kind, output)
+        return
     selection = Selection(services, pods, clients)
     graph = path_graph(tables, cluster, selection)
     if file is None or kind is None:
@@ -120,6 +131,7 @@ def _show(graph: PathGraph, tables: Tables, output: Output) -> None:
     import polars as pl
 
     from analyzer.analysis.paths import path_routes
+    from analyzer.cli.picture import style
     from analyzer.diagram.model import picture
     from analyzer.diagram.text import draw_text
 
@@ -131,9 +143,6 @@ def _show(graph: PathGraph, tables: Tables, output: Output) -> None:
     durations = pl.selectors.duration()
     told = routes.with_columns(durations.dt.total_nanoseconds()).collect().to_dicts()
     what = picture(graph)
-
-    def style(text: str, name: str) -> str:
-        return click.style(text, **_COLOURS[name]) if text else text
 
     title, source = _titles(what, tables)
     for line in draw_text(what, told, width(), title=title, source=source, style=style):

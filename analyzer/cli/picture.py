@@ -1,13 +1,27 @@
-"""A scene in the format that a file's name asks for."""
+"""Pictures as the command line gives them: files by their endings, colours."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import click
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from analyzer.diagram.scene import Scene
+
+_COLOURS: dict[str, dict[str, Any]] = {
+    "name": {"bold": True},
+    "soft": {"dim": True},
+    "alarm": {"fg": "red"},
+    "mark": {"fg": "cyan"},
+}
+
+
+def style(text: str, name: str) -> str:
+    """Give a text its colour in the terminal."""
+    return click.style(text, **_COLOURS[name]) if text else text
 
 
 def written(scene: Scene, kind: str, colours: Mapping[str, str]) -> str | bytes:

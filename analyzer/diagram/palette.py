@@ -69,13 +69,13 @@ STYLES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"fill": "none", "stroke": "#d5dce4", "stroke-width": "1"},
         {"fill": "none", "stroke": "#36404d", "stroke-width": "1"},
     ),
+    "way": (
+        {"fill": "none", "stroke-width": "1.8"},
+        {"fill": "none", "stroke-width": "1.8"},
+    ),
     "cross": (
         {"fill": "none", "stroke": "#b3261e", "stroke-width": "2.4"},
         {"fill": "none", "stroke": "#ff8a80", "stroke-width": "2.4"},
-    ),
-    "arrow": (
-        {"fill": "none", "stroke": "#566373", "stroke-width": "1.2"},
-        {"fill": "none", "stroke": "#a3b0bf", "stroke-width": "1.2"},
     ),
 }
 

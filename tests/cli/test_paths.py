@@ -150,3 +150,42 @@ def test_the_examples_of_the_help_run(tmp_path, monkeypatch):
     for _, *arguments in commands:
         result = CliRunner().invoke(main, arguments)
         assert result.exit_code == 0, result.stderr
+
+
+def test_a_ladder_of_captures_and_of_tables_is_the_same(directory):
+    from_captures = run(CAPTURES, "--cluster", CLUSTER, "--connection", "37")
+    from_tables = run(directory, "--connection", "37")
+    assert from_captures.exit_code == from_tables.exit_code == 0
+    assert from_captures.stdout == from_tables.stdout
+    assert "DNAT and SNAT" in from_tables.stdout
+
+
+@pytest.mark.parametrize("ending", ["svg", "html", "png", "pdf"])
+def test_a_ladder_is_drawn(directory, tmp_path, ending):
+    file = tmp_path / f"ladder.{ending}"
+    assert run(directory, "--connection", "37", "-o", str(file)).exit_code == 0
+    assert file.stat().st_size > 5000
+
+
+def test_rows_of_a_ladder_are_packets_at_places(directory):
+    lines = run(directory, "--connection", "37", "--json").stdout.splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == 70
+    assert rows[0]["point"] == "ext-101/eth0"
+
+
+def test_a_ladder_is_no_graph(directory, tmp_path):
+    result = run(directory, "--connection", "37", "-o", str(tmp_path / "ladder.dot"))
+    assert result.exit_code == 1
+    assert "no graph" in result.stderr
+    assert ".svg" in result.stderr
+
+
+def test_tables_without_packets_say_how_to_get_them(tmp_path):
+    captures = [RECORDED / "loadbalancer" / "ext-101.eth0.pcapng.gz"]
+    analyzer.build_tables(captures).write(tmp_path / "few.tables")
+    result = run(str(tmp_path / "few.tables"), "--connection", "0")
+    assert result.exit_code == 1
+    first, second = result.stderr.splitlines()
+    assert "no packets table" in first
+    assert "--packets" in second
