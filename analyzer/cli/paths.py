@@ -65,6 +65,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Let links be as wide as this.",
 )
+@click.option(
+    "--top",
+    metavar="N",
+    type=click.IntRange(min=2),
+    help="Draw the N busiest clients, addresses and nodes; sum up the others"
+    " (default: 12, 20 and 8).",
+)
 @cluster_option
 @point_option
 @vxlan_port_option
@@ -77,6 +84,7 @@ def paths(
     connection: int | None,
     file: Path | None,
     by: str,
+    top: int | None,
     cluster: Cluster | None,
     named_points: tuple[tuple[str, Path], ...],
     vxlan_ports: tuple[int, ...],
@@ -122,7 +130,7 @@ def paths(
     if file is None or kind is None:
         _show(graph, tables, output)
         return
-    _draw(graph, tables, file, kind, by)
+    _draw(graph, tables, file, kind, by, top)
     click.echo(f"analyze: wrote {file}", err=True)
 
 
@@ -149,10 +157,17 @@ def _show(graph: PathGraph, tables: Tables, output: Output) -> None:
         click.echo(line)
 
 
-def _draw(graph: PathGraph, tables: Tables, file: Path, kind: str, by: str) -> None:
+def _draw(
+    graph: PathGraph, tables: Tables, file: Path, kind: str, by: str, top: int | None
+) -> None:
+    from analyzer.analysis.paths import Limits, collapse
     from analyzer.diagram.formats import write_whole
     from analyzer.diagram.model import picture
 
+    # JSON is for programs, which can take all of it.
+    if kind != ".json":
+        limits = Limits() if top is None else Limits(top, top, top)
+        graph = collapse(graph, limits)
     what = picture(graph)
     title, source = _titles(what, tables)
     data: str | bytes

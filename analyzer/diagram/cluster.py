@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer.analysis.paths import ELSEWHERE, OTHERS, UNSEEN
 from analyzer.diagram import words
 from analyzer.diagram.legend import draw_legend
 from analyzer.diagram.palette import OTHER
-from analyzer.diagram.scene import Ribbon, Scene
+from analyzer.diagram.scene import Line, Ribbon, Scene
 from analyzer.diagram.widths import text_width
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ _PODS = 180
 #: How thick all connections together are.
 _MOST_THICKNESS = 210
 _LEAST_BAND = 1.4
+#: Links of one kind that get a label; of more, the busiest. All tell theirs on hover.
+_MOST_LABELS = 40
+_LABELLED = ("call", "enter", "carry")
 
 
 @dataclass
@@ -119,6 +123,13 @@ class _Layout:
         self.out: dict[str, Port] = {}
         self.into: dict[str, Port] = {}
         self.nodes = self._node_order()
+        self.labelled = {
+            id(bundle)
+            for step in _LABELLED
+            for bundle in sorted(self.of(step), key=lambda each: -each.connections)[
+                :_MOST_LABELS
+            ]
+        }
 
     # Thickness and labels of links.
 
@@ -151,8 +162,8 @@ class _Layout:
 
     def slot(self, bundle: Bundle, *, labelled: bool) -> float:
         thickness = self.thickness(bundle)
-        if not labelled:
-            return thickness + 3
+        if not labelled or id(bundle) not in self.labelled:
+            return thickness + (3 if len(self.of(bundle.step)) <= _MOST_LABELS else 1)
         return max(thickness + 2, 12.5 * len(self.label(bundle)) + 4)
 
     def _node_order(self) -> list[str]:
@@ -162,7 +173,7 @@ class _Layout:
             if each.split("/")[0] in ("entry", "exit", "arrival", "backend")
         }
         found |= {pod.node for pod in self.what.pods if pod.node}
-        special = {"outside": 1, "?": 2}
+        special = {OTHERS: 1, "outside": 2, "?": 3}
         return sorted(found, key=lambda each: (special.get(each, 0), natural(each)))
 
     def of(self, step: str) -> list[Bundle]:
@@ -383,6 +394,10 @@ class _Layout:
     ) -> list[list[tuple[str, str]]]:
         """Give lines of (text, style), the second of a line at its right end."""
         address = pod.address if pod else (vertex.address if vertex else None)
+        if vertex is not None and vertex.members > 1:
+            lines = [[(words.plural(vertex.members, "pod"), "name")]]
+            bundles = [each for each in self.of("deliver") if each.target == key]
+            return lines + [[each] for each in self._delivered(bundles)]
         name = pod.pod if pod and pod.pod else (vertex.name if vertex else None)
         if name is None:
             is_node = vertex is not None and vertex.kind == "node"
@@ -395,7 +410,7 @@ class _Layout:
             lines.append([(pod.device, "soft")])
         bundles = [each for each in self.of("deliver") if each.target == key]
         if not bundles:
-            lines.append([("nothing came", "soft")])
+            lines.append([("nothing seen", "soft")])
             return lines
         lines += [[each] for each in self._delivered(bundles)]
         return lines
@@ -403,7 +418,7 @@ class _Layout:
     def _delivered(self, bundles: list[Bundle]) -> list[tuple[str, str]]:
         lines: list[tuple[str, str]] = []
         for bundle in bundles:
-            way = " on this node" if bundle.source.startswith("entry/") else ""
+            way = " here" if bundle.source.startswith("entry/") else ""
             (first, style), *more = self.label(bundle)
             lines.append((first + (way if len(bundles) > 1 else ""), style))
             lines += more
@@ -538,7 +553,7 @@ class _Layout:
         width: float,
         address: str | None,
     ) -> None:
-        name = {"?": "node not known", "outside": "outside the cluster"}.get(node, node)
+        name = _host_name(node, self.what)
         room: float = width - 16
         if address:
             told = group.text(
@@ -560,9 +575,15 @@ class _Layout:
             "nic": (nic or "NIC", "network"),
             "pods": ("cali*", "its pods"),
             "host": ("host", "own calls"),
+            "unseen": ("not seen", "who called"),
         }
         name, meaning = names[vertex.kind or "nic"]
-        origins = {"nic": "the network", "pods": "its own pods", "host": "itself"}
+        origins = {
+            "nic": "the network",
+            "pods": "its own pods",
+            "host": "itself",
+            "unseen": "whom no capture shows: it lent them its address",
+        }
         group = self.scene.group(
             "node",
             f"{vertex.node or 'node not known'}: calls that came from"
@@ -571,7 +592,8 @@ class _Layout:
             connections=vertex.connections,
             octets=vertex.octets,
         )
-        group.rect(x, y, _DEVICE, height, "chip", 3)
+        style = "unseen" if vertex.kind == "unseen" else "chip"
+        group.rect(x, y, _DEVICE, height, style, 3)
         middle = x + _DEVICE / 2
         group.text(
             middle,
@@ -702,7 +724,7 @@ class _Layout:
                 f"made by {pod.workload}" if pod and pod.workload else "",
                 f"interface {pod.device} of its node" if pod and pod.device else "",
                 f"behind {', '.join(services)}" if services else "",
-                _amount(vertex) if vertex else "nothing came",
+                _amount(vertex) if vertex else "nothing seen",
             ]
             group = self.scene.group(
                 "node",
@@ -769,11 +791,19 @@ class _Layout:
         return sorted(found, key=key)
 
     def _front_lines(self, vertex: Vertex) -> list[tuple[str, str]]:
-        if vertex.id == "front/?":
+        if vertex.id == f"front/{OTHERS}":
+            return [(words.plural(vertex.members, "more address", "es"), "name")]
+        if vertex.id == UNSEEN:
             return [
                 ("address not seen", "name"),
                 ("rewritten in the host before", "soft"),
                 ("any device shows it", "soft"),
+            ]
+        if vertex.id == ELSEWHERE:
+            return [
+                ("address not captured", "name"),
+                ("rewritten where no capture", "soft"),
+                ("was taken", "soft"),
             ]
         direct = {"Pod": "pod", "Node": "node", "External": "outside"}
         if vertex.service is None and vertex.kind in direct:
@@ -781,16 +811,18 @@ class _Layout:
                 (f"{direct[vertex.kind]} addresses", "name"),
                 ("called directly: no Service", "soft"),
             ]
-        lines = [(vertex.name or "?", "name")]
-        if vertex.address:
-            called = words.endpoint(vertex.address, vertex.port)
-            if vertex.protocol not in (None, "tcp"):
-                called = f"{called} {vertex.protocol}"
-            lines.append((called, "text"))
+        called = words.endpoint(vertex.address or "?", vertex.port)
+        if vertex.protocol not in (None, "tcp"):
+            called = f"{called} {vertex.protocol}"
+        lines = [(called, "name")]
+        if vertex.name:
+            lines = [(vertex.name, "name"), (called, "text")]
         note = self._front_note(vertex)
         if note:
             lines.append((note, "soft"))
         for evidence, count in self._unseen_calls(vertex).items():
+            if evidence == "none":  # there was no cluster state to know it from
+                continue
             lines.append(
                 (f"{count:,} {words.EVIDENCE.get(evidence, evidence)}", "soft")
             )
@@ -826,7 +858,7 @@ class _Layout:
 
     def _front_height(self, vertex: Vertex) -> float:
         lines = self._front_lines(vertex)
-        kind = 17 if vertex.service is not None and vertex.kind else 0
+        kind = 17 if vertex.address and vertex.kind else 0
         text = 10 + kind + _LINE * len(lines)
         return max(
             text, self.into[vertex.id].height + 6, self.out[vertex.id].height + 6
@@ -840,7 +872,7 @@ class _Layout:
             words.endpoint(vertex.address, vertex.port) if vertex.address else "",
             _amount(vertex),
         ]
-        if vertex.id == "front/?":
+        if vertex.id in (UNSEEN, ELSEWHERE):
             title[0] = "The address that was called is not known"
         group = self.scene.group(
             "node",
@@ -851,12 +883,17 @@ class _Layout:
             service=vertex.service,
         )
         group.rect(
-            x, y, width, height, "unseen" if vertex.id == "front/?" else "card", 6
+            x,
+            y,
+            width,
+            height,
+            "unseen" if vertex.id in (UNSEEN, ELSEWHERE) else "card",
+            6,
         )
         if vertex.service is not None:
             colour = self.what.colours.get(vertex.service, OTHER)
             group.rect(x + 1.5, y + 4, 4, height - 8, "bar", 2, colour)
-        has_kind = vertex.service is not None and vertex.kind
+        has_kind = vertex.address and vertex.kind
         text_height = (17 if has_kind else 0) + _LINE * len(lines)
         at = y + (height - text_height) / 2
         if has_kind:
@@ -871,6 +908,8 @@ class _Layout:
                 group.text(x + 11, base, text, size, style=style, room=width - 18)
 
     def _client_lines(self, vertex: Vertex) -> list[tuple[str, str]]:
+        if vertex.id == f"client/{OTHERS}":
+            return [(words.plural(vertex.members, "more client"), "name")]
         if vertex.kind == "pod":
             lines = [(vertex.name or "pod", "name"), (vertex.address or "", "text")]
             if vertex.node:
@@ -878,6 +917,10 @@ class _Layout:
             return lines
         if vertex.kind == "node":
             return [(vertex.name or "node", "name"), ("the node itself", "soft")]
+        if vertex.kind == "behind":
+            return [(vertex.name or "node", "name"), ("or who came in there", "soft")]
+        if vertex.kind is None:
+            return [(vertex.address or "?", "name")]
         return [(vertex.address or "?", "name"), ("outside the cluster", "soft")]
 
     def _client_height(self, vertex: Vertex) -> float:
@@ -1089,9 +1132,11 @@ class _Layout:
 
     def _labels(self) -> None:
         for bundle in self.what.bundles:
-            if bundle.step in ("call", "enter", "carry"):
+            if id(bundle) in self.labelled:
                 x, y = self.into[bundle.target].centre(bundle)
                 self._label(bundle, x - 7, y)
+            elif bundle.lost_segments and bundle.target in self.into:
+                self._cross(bundle)
         for row in self.rows:
             if row.local_in:
                 count = sum(each.connections for each, _ in row.local_in.slots)
@@ -1118,10 +1163,23 @@ class _Layout:
         for number, (text, style) in enumerate(lines):
             _plated(group, right, top + number * 12.5, text, style)
 
+    def _cross(self, bundle: Bundle) -> None:
+        """Mark that something was lost on a link that has no label."""
+        x, y = self.into[bundle.target].centre(bundle)
+        group = self.scene.group(
+            "loss",
+            f"{bundle.lost_segments:,} segments lost",
+            source=bundle.source,
+            target=bundle.target,
+        )
+        for shift in (3.5, -3.5):
+            ends = ((x - 14, y - shift), (x - 7, y + shift))
+            group.marks.append(Line(ends, "cross"))
+
     def _is_open(self, vertex: Vertex) -> bool:
         """Tell whether calls came in whose address is not known."""
         return any(
-            each.source == "front/?" and each.target == vertex.id
+            each.source in (UNSEEN, ELSEWHERE) and each.target == vertex.id
             for each in self.of("enter")
         )
 
@@ -1293,6 +1351,12 @@ def _node(vertex: str) -> str:
     return vertex.split("/")[1]
 
 
+def _host_name(node: str, what: Picture) -> str:
+    if node == OTHERS:
+        return words.plural(what.hosts[node].members, "more node")
+    return {"?": "node not known", "outside": "outside the cluster"}.get(node, node)
+
+
 def _workload_of(pod: Pod | None, vertex: Vertex | None) -> tuple[int, str]:
     name = (pod.workload if pod else None) or (vertex.workload if vertex else None)
     return (0, name) if name else (1, "")
@@ -1305,6 +1369,8 @@ def _amount(vertex: Vertex) -> str:
 
 def _host_title(node: str, what: Picture) -> str:
     host = what.hosts.get(node)
+    if node == OTHERS:
+        return f"{_host_name(node, what)}, those with the least connections"
     if host is None:
         return "Node not known" if node == "?" else "Outside the cluster"
     lines = [f"Node {node}"]

@@ -98,17 +98,21 @@ def _label(what: Picture, vertex: Vertex) -> list[str]:
     if vertex.lane == "client":
         return [each for each in (vertex.name, vertex.address) if each] or ["client"]
     if vertex.lane == "front":
-        if vertex.service is None:
+        if vertex.address is None:
             kind = vertex.kind
             return [f"{kind} addresses" if kind else "address not seen"]
-        called = words.endpoint(vertex.address or "?", vertex.port)
-        return [vertex.kind or "", words.short_service(vertex.service), called]
+        called = words.endpoint(vertex.address, vertex.port)
+        name = words.short_service(vertex.service) if vertex.service else None
+        return [each for each in (vertex.kind, name, called) if each]
     if vertex.lane == "entry":
         device = (host.nic if host else None) or "NIC"
         return [
-            {"nic": device, "pods": "its pods", "host": "own calls"}[
-                vertex.kind or "nic"
-            ]
+            {
+                "nic": device,
+                "pods": "its pods",
+                "host": "own calls",
+                "unseen": "caller not seen",
+            }[vertex.kind or "nic"]
         ]
     if vertex.lane in ("exit", "arrival"):
         if vertex.kind in (None, "routed"):

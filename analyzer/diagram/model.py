@@ -77,6 +77,7 @@ class Vertex:
     service: str | None
     connections: int
     octets: int
+    members: int = 1
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Host:
     tunnel_device: str | None = None
     tunnel_address: str | None = None
     vni: int | None = None
+    members: int = 1
 
 
 @dataclass(frozen=True)

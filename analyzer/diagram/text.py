@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from analyzer.analysis.paths import ELSEWHERE, UNSEEN
 from analyzer.diagram import words
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def _front(
     rate = None if None in rates else words.rate(sum(rates))
     amount = " · ".join(each for each in (f"{count:,}", rate) if each)
     names = {
-        "front/?": "address not seen (rewritten in the host before any device)",
+        UNSEEN: "address not seen (rewritten in the host before any device)",
+        ELSEWHERE: "address not captured (rewritten where no capture was taken)",
         "front/Pod": "pod addresses, called directly",
         "front/Node": "node addresses, called directly",
         "front/External": "outside addresses, called directly",
@@ -113,11 +115,12 @@ def _front(
     if front.id in names:
         name, rest = names[front.id], ""
     else:
-        name = words.short_service(front.service or front.name or "?")
         called = words.endpoint(front.address or "?", front.port)
         if front.protocol not in (None, "tcp"):
             called = f"{called} {front.protocol}"
-        rest = f" {front.kind or ''} {called}"
+        told = words.short_service(front.service) if front.service else None
+        name, *more = [each for each in (told, front.kind, called) if each]
+        rest = "".join(f" {each}" for each in more)
     room = width - len(amount) - 2
     name = ellipsis(name, room)
     rest = ellipsis(rest, max(room - len(name), 0))
@@ -136,6 +139,8 @@ def _front(
 
 
 def _client(vertex: Vertex) -> str:
+    if vertex.kind == "behind":
+        return f"{vertex.name} or who came in there"
     return vertex.name or vertex.address or "?"
 
 
@@ -152,6 +157,7 @@ def _entry(
         "nic": (host.nic if host else None) or "NIC",
         "pods": "its pods",
         "host": "own calls",
+        "unseen": "caller not seen",
     }[entry.kind or "nic"]
     count = sum(route["connections"] for route in routes)
     marks = [
@@ -162,7 +168,7 @@ def _entry(
         )
         if number
     ]
-    if entry.kind == "host" and routes[0]["front"] == "front/?":
+    if routes[0]["front"] in (UNSEEN, ELSEWHERE):
         marks.append("DNAT ?")
     branch = "└─ " if is_last else "├─ "
     amount = f"{count:,}"

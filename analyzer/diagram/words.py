@@ -29,6 +29,8 @@ def latency(nanoseconds: float, bound: float | None) -> str:
         return told
     bounded = duration(bound)
     number, _, unit = told.partition(" ")
+    if not nanoseconds:
+        return f"0 ± {bounded}"
     of_bound, _, unit_of_bound = bounded.partition(" ")
     if unit == unit_of_bound:
         return f"{number} ± {of_bound} {unit}"

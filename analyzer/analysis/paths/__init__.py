@@ -1,15 +1,28 @@
 """The paths of connections: a graph of the cluster, and one connection's ladder."""
 
+from analyzer.analysis.paths.collapse import OTHERS, Limits, collapse
 from analyzer.analysis.paths.connections import path_connections
 from analyzer.analysis.paths.graph import PathGraph, path_graph
 from analyzer.analysis.paths.routes import path_routes
 from analyzer.analysis.paths.selection import Selection, select
-from analyzer.analysis.paths.steps import STEPS, path_edges, path_nodes, path_steps
+from analyzer.analysis.paths.steps import (
+    ELSEWHERE,
+    STEPS,
+    UNSEEN,
+    path_edges,
+    path_nodes,
+    path_steps,
+)
 
 __all__ = [
+    "ELSEWHERE",
+    "OTHERS",
     "STEPS",
+    "UNSEEN",
+    "Limits",
     "PathGraph",
     "Selection",
+    "collapse",
     "path_connections",
     "path_edges",
     "path_graph",

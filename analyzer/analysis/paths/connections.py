@@ -42,10 +42,14 @@ def path_connections(connections: pl.LazyFrame, flows: pl.LazyFrame) -> pl.LazyF
     -------
     pl.LazyFrame
         One row per connection, with the columns of the connections table (names and
-    XX``outer_client_ip``, ``outer_backend_ip`` (str: the
-        tunnel's end on the side of either), ``plain_hosts`` (list of str: hosts that
-        saw it outside of tunnels, after the last rewrite), ``hosts`` (list of str:
-        all that saw it), ``octets`` (u64, both ways), ``is_answered`` (bool).
+        addresses as strings) and ``service`` (str, ``namespace/name``), ``tunnel``
+        (str: the encapsulation that a frame or a tunnel's device shows; ``routed`` if
+        a NIC shows the translated packets without any), ``vni`` (u32),
+        ``outer_client_ip``, ``outer_backend_ip`` (str: the tunnel's end on the side of
+        either), ``plain_hosts`` (list of str: hosts that saw it outside of tunnels,
+        after the last rewrite), ``hosts`` (list of str: all that saw it), ``octets``
+        (u64, both ways), ``is_answered`` (bool), ``client_ttl`` (u8: of the client's
+        packets, where it was largest).
     """
     plain = connections.with_columns(
         pl.selectors.categorical().cast(pl.String),
@@ -67,6 +71,8 @@ def path_connections(connections: pl.LazyFrame, flows: pl.LazyFrame) -> pl.LazyF
                 "flow_id",
                 "tunnel",
                 "vni",
+                "originator_ttl",
+                "responder_ttl",
                 pl.col(
                     "originator_ip",
                     "responder_ip",
@@ -112,6 +118,10 @@ def path_connections(connections: pl.LazyFrame, flows: pl.LazyFrame) -> pl.LazyF
             vni=pl.col("vni").min(),
             outer_client_ip=pl.when("is_turned").then(there).otherwise(here).min(),
             outer_backend_ip=pl.when("is_turned").then(here).otherwise(there).min(),
+            client_ttl=pl.when("is_turned")
+            .then("responder_ttl")
+            .otherwise("originator_ttl")
+            .max(),
             plain_hosts=pl.col("host")
             .filter(~pl.col("is_tunneled") & is_translated)
             .unique()

@@ -258,7 +258,7 @@ def example_connection(connections: pl.LazyFrame) -> pl.LazyFrame:
     )
     return (
         connections.filter(
-            pl.col("service_evidence") == "observed",
+            pl.col("service_evidence").is_in(["observed", "none"]),
             pl.col("backend_evidence") == "observed",
             pl.col("destination_ip") != pl.col("backend_ip"),
         )

@@ -23,13 +23,18 @@ from __future__ import annotations
 import polars as pl
 
 from analyzer.analysis.paths.connections import host_of
+from analyzer.cluster.inferred import INITIAL_TTLS
 
 #: Steps in the order of the path.
 STEPS = ("call", "enter", "translate", "carry", "deliver", "refuse")
 
+#: Stands for the address that a host called, which its own DNAT hid from all devices.
+UNSEEN = "front/?"
+#: Stands for what was called, and rewritten, where no capture was.
+ELSEWHERE = "front/? elsewhere"
+
 _UNKNOWN = pl.lit("?")
 _DIRECT = ("front/Pod", "front/Node", "front/External")
-_SERVICE_KINDS = ("ClusterIP", "NodePort", "LoadBalancer")
 
 
 def _port(address: str, port: str) -> pl.Expr:
@@ -60,7 +65,8 @@ def with_vertices(connections: pl.LazyFrame) -> pl.LazyFrame:
         ``backend`` (str, ids of vertices; null where the path does not go there),
         ``is_local`` (bool: answered on the node that took the call), ``is_ended``
         (bool: no backend is known), ``is_dnat``, ``is_snat`` (bool, null if not
-        known) and ``came_from`` (str: ``nic``, ``pods`` or ``host``).
+        known) and ``came_from`` (str: ``nic``, ``pods``, ``host``, or
+        ``unseen`` for what a node only lent its address to).
     """
     entry_node = pl.col("entry_node").fill_null(_UNKNOWN)
     backend_node = (
@@ -70,11 +76,17 @@ def with_vertices(connections: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("outside"))
         .otherwise(_UNKNOWN)
     )
-    is_own = pl.col("client_pod").is_null() & pl.col("client_node").is_not_null()
+    is_node = pl.col("client_pod").is_null() & pl.col("client_node").is_not_null()
+    # What was forwarded has lost from its TTL: the node only lent its address.
+    is_sender = pl.col("client_ttl").is_in(INITIAL_TTLS)
+    is_behind = is_node & ~is_sender & pl.col("destination_ip").is_null()
+    is_own = is_node & ~is_behind
     is_at_entry = pl.col("client_node") == pl.col("entry_node")
     came_from = (
         pl.when(~is_at_entry.fill_null(value=False))
         .then(pl.lit("nic"))
+        .when(is_behind)
+        .then(pl.lit("unseen"))
         .when(is_own)
         .then(pl.lit("host"))
         .otherwise(pl.lit("pods"))
@@ -82,31 +94,38 @@ def with_vertices(connections: pl.LazyFrame) -> pl.LazyFrame:
     has_backend = pl.col("backend_ip").is_not_null()
     is_local = (pl.col("entry_node") == pl.col("backend_node")).fill_null(value=False)
     kind = pl.col("destination_kind")
+    is_called_directly = kind.is_in(["Pod", "Node", "External"])
     front = (
-        pl.when(kind.is_in(_SERVICE_KINDS) | pl.col("service").is_not_null())
+        pl.when(is_called_directly)
+        .then(pl.format("front/{}", kind))
+        .when(pl.col("destination_ip").is_not_null())
         .then(
             pl.concat_str(
                 pl.lit("front"),
-                kind,
+                kind.fill_null("address"),
                 _port("destination_ip", "destination_port"),
                 "protocol",
                 separator="/",
             )
         )
-        .when(kind.is_not_null())
-        .then(pl.format("front/{}", kind))
-        .otherwise(pl.lit("front/?"))
+        .when(is_own)
+        .then(pl.lit(UNSEEN))
+        .otherwise(pl.lit(ELSEWHERE))
     )
     is_rewritten = (pl.col("destination_ip") != pl.col("backend_ip")) | (
         pl.col("destination_port") != pl.col("backend_port")
     )
     return (
-        connections.with_columns(came_from=came_from, is_own=is_own)
+        connections.with_columns(
+            came_from=came_from, is_own=is_own, is_behind=is_behind
+        )
         .with_columns(
             client=pl.when("is_own")
             .then(pl.format("client/{}", "client_node"))
+            .when("is_behind")
+            .then(pl.format("client/behind {}", "client_node"))
             .otherwise(pl.format("client/{}", "client_ip")),
-            front=front.fill_null("front/?"),
+            front=front,
             entry=pl.format("entry/{}/{}", entry_node, "came_from"),
             exit=pl.when(has_backend & ~is_local).then(
                 pl.format(
@@ -237,7 +256,7 @@ def path_steps(connections: pl.LazyFrame, hops: pl.LazyFrame) -> pl.LazyFrame:
     """
     found = with_vertices(connections)
     told = pl.col("service_evidence").is_in(["observed", "none"])
-    seen_called = told & (pl.col("front") != "front/?")
+    seen_called = told & ~pl.col("front").is_in([UNSEEN, ELSEWHERE])
     has_seen = pl.col("backend_evidence") == "observed"
     is_at_backend = pl.any_horizontal(
         pl.col("plain_hosts").list.contains(pl.col(name), nulls_equal=False)
@@ -418,6 +437,7 @@ def path_nodes(connections: pl.LazyFrame, steps: pl.LazyFrame) -> pl.LazyFrame:
         several), ``connections``, ``octets`` (u64, of connections that pass it).
     """
     found = with_vertices(connections)
+    has_address = ~pl.col("front").is_in([*_DIRECT, UNSEEN, ELSEWHERE])
     port = pl.lit(None, pl.UInt16)
     text = pl.lit(None, pl.String)
     is_client_pod = pl.col("client_pod").is_not_null()
@@ -427,8 +447,15 @@ def path_nodes(connections: pl.LazyFrame, steps: pl.LazyFrame) -> pl.LazyFrame:
             .then(pl.lit("pod"))
             .when("is_own")
             .then(pl.lit("node"))
-            .otherwise(pl.lit("outside")),
-            "name": pl.coalesce("client_pod", pl.when("is_own").then("client_node")),
+            .when("is_behind")
+            .then(pl.lit("behind"))
+            # Without any names nobody can be told to be outside.
+            .when(pl.col("backend_pod").is_not_null().any())
+            .then(pl.lit("outside")),
+            "name": pl.coalesce(
+                "client_pod",
+                pl.when(pl.col("is_own") | pl.col("is_behind")).then("client_node"),
+            ),
             "namespace": pl.col("client_namespace"),
             "address": pl.col("client_ip"),
             "node": pl.col("client_node"),
@@ -437,12 +464,12 @@ def path_nodes(connections: pl.LazyFrame, steps: pl.LazyFrame) -> pl.LazyFrame:
             "kind": pl.col("destination_kind"),
             "name": pl.col("service_name"),
             "namespace": pl.col("service_namespace"),
-            "address": pl.when(pl.col("service").is_not_null()).then("destination_ip"),
-            "port": pl.when(pl.col("service").is_not_null()).then("destination_port"),
+            "address": pl.when(has_address).then("destination_ip"),
+            "port": pl.when(has_address).then("destination_port"),
             "protocol": pl.col("protocol"),
-            "node": pl.when(
-                pl.col("destination_kind").is_in(["NodePort", "LoadBalancer"])
-            ).then("entry_node"),
+            "node": pl.when(pl.col("destination_kind") == "NodePort").then(
+                "entry_node"
+            ),
             "service": pl.col("service"),
         },
         "entry": {"kind": pl.col("came_from"), "node": pl.col("entry_node")},
@@ -461,7 +488,7 @@ def path_nodes(connections: pl.LazyFrame, steps: pl.LazyFrame) -> pl.LazyFrame:
             .then(pl.lit("pod"))
             .when(pl.col("destination_kind") == "External")
             .then(pl.lit("outside"))
-            .when(pl.col("backend_node").is_not_null())
+            .when(pl.col("destination_kind") == "Node")
             .then(pl.lit("node")),
             "name": pl.col("backend_pod"),
             "namespace": pl.col("backend_namespace"),

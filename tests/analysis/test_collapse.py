@@ -1,0 +1,110 @@
+"""Large graphs made small: nothing is lost in sums, and the busiest stay."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from analyzer.analysis.paths import OTHERS, Limits, collapse, path_edges, path_graph
+from tests.analysis.recorded import SCENARIOS, cluster, tables
+from tests.diagram.synthetic import large_cluster
+
+LIMITS = Limits(fronts=15)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return path_graph(large_cluster())
+
+
+@pytest.fixture(scope="module")
+def small(whole):
+    return collapse(whole, LIMITS)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_reference_cluster_is_drawn_whole(scenario):
+    graph = path_graph(tables(scenario), cluster(scenario))
+    same = collapse(graph)
+    assert same.steps.collect().equals(graph.steps.collect())
+    assert same.pods.collect().equals(graph.pods.collect())
+    assert set(same.nodes.collect()["members"]) == {1}
+
+
+def test_each_step_still_counts_every_connection(whole, small):
+    def counts(graph):
+        edges = graph.edges.group_by("step").agg(
+            pl.col("connections", "octets", "dnat", "snat", "lost_segments").sum()
+        )
+        return edges.sort("step").collect()
+
+    assert counts(small).equals(counts(whole))
+
+
+def test_there_are_no_more_than_the_limits_allow(small):
+    nodes = small.nodes.collect()
+    limits = LIMITS
+    assert nodes.filter(pl.col("lane") == "client").height == limits.clients
+    assert nodes.filter(pl.col("lane") == "front").height == limits.fronts
+    assert small.hosts.collect().height == limits.nodes
+    of_node = nodes.filter(pl.col("lane") == "backend").group_by("node").len()
+    assert of_node["len"].max() <= max(3, limits.pods // limits.nodes)
+
+
+def test_the_others_are_counted(whole, small):
+    every, left = whole.nodes.collect(), small.nodes.collect()
+    for lane in ("client", "front", "backend"):
+        members = left.filter(pl.col("lane") == lane)["members"].sum()
+        assert members == every.filter(pl.col("lane") == lane).height
+    assert small.hosts.collect()["members"].sum() == 50
+
+
+def test_the_busiest_stay(whole, small):
+    left = set(small.nodes.collect()["id"])
+    for lane, limit in (("client", 12), ("front", 15)):
+        busiest = (
+            whole.nodes.filter(pl.col("lane") == lane)
+            .sort("connections", "id", descending=[True, False])
+            .head(limit - 1)
+            .collect()
+        )
+        assert set(busiest["id"]) <= left
+        assert f"{lane}/{OTHERS}" in left
+
+
+def test_latencies_of_sums_are_medians_over_all_their_connections(whole, small):
+    edge = (
+        path_edges(small.steps, by=())
+        .filter(
+            pl.col("step") == "carry",
+            pl.col("source") == f"exit/{OTHERS}/vxlan",
+            pl.col("target") == f"arrival/{OTHERS}/vxlan",
+        )
+        .collect()
+        .row(0, named=True)
+    )
+    kept = {
+        each.split("/")[1]
+        for each in small.nodes.collect()["id"]
+        if each.startswith(("entry/", "arrival/"))
+    }
+    apart = (
+        whole.steps.filter(pl.col("step") == "carry")
+        .filter(
+            ~pl.col("source").str.split("/").list.get(1).is_in(kept),
+            ~pl.col("target").str.split("/").list.get(1).is_in(kept),
+        )
+        .collect()
+    )
+    assert edge["connections"] == apart.height
+    assert edge["latency"] == apart["latency"].median()
+    assert edge["clock_bound"] == apart["clock_bound"].max()
+
+
+def test_nodes_count_connections_once(small):
+    steps = small.steps.collect()
+    for node in small.nodes.collect().to_dicts():
+        passing = steps.filter(
+            (pl.col("source") == node["id"]) | (pl.col("target") == node["id"])
+        )
+        assert node["connections"] == passing["connection_id"].n_unique()

@@ -1,0 +1,73 @@
+"""Fifty nodes and twenty services: readable, and soon there."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+from analyzer.analysis.paths import collapse, path_edges, path_graph
+from analyzer.diagram.cluster import draw_cluster
+from analyzer.diagram.model import picture
+from analyzer.diagram.svg import write_svg
+from tests.diagram.synthetic import large_cluster
+
+
+def drawn():
+    graph = collapse(path_graph(large_cluster()))
+    return graph, draw_cluster(picture(graph), title="Paths", source="made up")
+
+
+def test_it_is_drawn_in_two_seconds():
+    large_cluster()
+    begin = time.perf_counter()
+    write_svg(drawn()[1])
+    assert time.perf_counter() - begin < 2
+
+
+def test_texts_do_not_overlap():
+    boxes = [(text, text.box) for text in drawn()[1].texts()]
+    assert len(boxes) > 200
+    for (one, box), (other, place) in itertools.combinations(boxes, 2):
+        apart = (
+            box[2] <= place[0]
+            or place[2] <= box[0]
+            or box[3] <= place[1]
+            or place[3] <= box[1]
+        )
+        assert apart, (one, other)
+
+
+def test_links_without_a_label_tell_theirs_on_hover():
+    graph, scene = drawn()
+    edges = path_edges(graph.steps, by=()).collect()
+    groups = [each for each in scene.groups if each.kind == "edge"]
+    assert len(groups) == edges.height
+    labels = [each for each in scene.groups if each.kind == "label"]
+    assert len(labels) < len(groups)
+    for row, group in zip(edges.to_dicts(), groups, strict=True):
+        assert group.facts["connections"] == row["connections"]
+        assert f"{row['connections']:,} connection" in group.title
+
+
+def test_what_was_lost_is_marked_with_or_without_a_label():
+    graph, scene = drawn()
+    edges = path_edges(graph.steps, by=()).collect().to_dicts()
+    lost = {(e["source"], e["target"]) for e in edges if e["lost_segments"]}
+    marked = {
+        (each.facts["source"], each.facts["target"])
+        for each in scene.groups
+        if each.kind == "loss"
+        or (
+            each.kind == "label"
+            and any("lost" in getattr(mark, "text", "") for mark in each.marks)
+        )
+    }
+    assert lost
+    assert marked == lost
+
+
+def test_the_others_are_named_by_their_number():
+    texts = {text.text for text in drawn()[1].texts()}
+    assert "43 more nodes" in texts
+    assert any(text.endswith("more clients") for text in texts)
+    assert sum("service-number-" in text for text in texts) > 20
