@@ -98,6 +98,8 @@ def paths(
     connections, their rate, and the median latency with the bound of the clocks; what
     no capture shows is dashed. Without -o, a tree of the same for the terminal.
 
+    Without INPUT, draws what the cluster state says could reach what.
+
     With --connection, the ladder of one connection: its packets at each observation
     point, what was rewritten between them, and what was lost. It takes packets:
     captures, or tables that `analyze flows --packets` wrote.
@@ -108,14 +110,21 @@ def paths(
         --cluster captures/cluster/loadbalancer/cluster -o paths.svg
       analyze paths captures/cluster/nodeport --client 192.168.2.100
       analyze paths captures/cluster/loadbalancer --connection 37
+      analyze paths --cluster captures/reference -o cluster.html
       analyze paths captures/cluster/loadbalancer --json
     """
     from analyzer.analysis.paths import Selection, path_graph
     from analyzer.diagram.formats import format_of
 
-    if not arguments:
-        raise click.UsageError("Missing argument 'INPUT...'.")
     kind = format_of(file) if file else None
+    selection = Selection(services, pods, clients)
+    if not arguments:
+        if cluster is None or clients or connection is not None:
+            raise click.UsageError("Missing argument 'INPUT...'.")
+        from analyzer.cli.topology import show_topology
+
+        show_topology(cluster, selection, file, kind, output)
+        return
     inputs = find_inputs(
         arguments, cluster=cluster, named_points=named_points, vxlan_ports=vxlan_ports
     )
@@ -125,7 +134,6 @@ def paths(
 
         show_ladder(inputs, tables, connection, file, kind, output)
         return
-    selection = Selection(services, pods, clients)
     graph = path_graph(tables, cluster, selection)
     if file is None or kind is None:
         _show(graph, tables, output)

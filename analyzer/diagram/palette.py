@@ -69,6 +69,10 @@ STYLES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"fill": "none", "stroke": "#d5dce4", "stroke-width": "1"},
         {"fill": "none", "stroke": "#36404d", "stroke-width": "1"},
     ),
+    "link": (
+        {"fill": "none", "stroke-width": "1.4", "stroke-opacity": "0.75"},
+        {"fill": "none", "stroke-width": "1.4", "stroke-opacity": "0.75"},
+    ),
     "way": (
         {"fill": "none", "stroke-width": "1.8"},
         {"fill": "none", "stroke-width": "1.8"},

@@ -13,6 +13,7 @@ from analyzer.analysis.paths.steps import (
     path_nodes,
     path_steps,
 )
+from analyzer.analysis.paths.topology import Topology, topology
 
 __all__ = [
     "ELSEWHERE",
@@ -22,6 +23,7 @@ __all__ = [
     "Limits",
     "PathGraph",
     "Selection",
+    "Topology",
     "collapse",
     "path_connections",
     "path_edges",
@@ -30,4 +32,5 @@ __all__ = [
     "path_routes",
     "path_steps",
     "select",
+    "topology",
 ]

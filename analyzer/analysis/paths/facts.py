@@ -110,7 +110,7 @@ def node_facts(
         )
         .collect()
     )
-    stated = _stated_nodes(cluster)
+    stated = stated_nodes(cluster)
     names = ["address", "nic", "tunnel_device", "tunnel_address"]
     return (
         stated.join(told, on="node", how="full", coalesce=True, suffix="_told")
@@ -123,7 +123,8 @@ def node_facts(
     )
 
 
-def _stated_nodes(cluster: Cluster | None) -> pl.DataFrame:
+def stated_nodes(cluster: Cluster | None) -> pl.DataFrame:
+    """Tabulate what cluster state says of nodes, see :func:`node_facts`."""
     rows = []
     for node in cluster.nodes if cluster else ():
         address = next(iter(node.internal_ips), None)

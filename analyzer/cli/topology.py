@@ -1,0 +1,78 @@
+"""The cluster without traffic, as tables or as a picture."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.errors import DiagramError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analyzer.analysis.paths import Selection
+    from analyzer.cli.output import Output
+    from analyzer.cluster import Cluster
+
+_KINDS = (".svg", ".html", ".png", ".pdf", ".json")
+_TITLES = {"fronts": "addresses of Services", "hosts": "nodes", "pods": "pods"}
+
+
+def show_topology(
+    cluster: Cluster,
+    selection: Selection,
+    file: Path | None,
+    kind: str | None,
+    output: Output,
+) -> None:
+    """Print or draw what cluster state says could reach what.
+
+    Raises
+    ------
+    DiagramError
+        If there is no such picture in the format that was asked for.
+    ClusterError, QueryError
+        See :func:`analyzer.analysis.paths.topology`.
+    """
+    if file is not None and kind not in _KINDS:
+        raise DiagramError(
+            f"{file}: without traffic there is no {kind}",
+            hint=f"name it {file.stem}.svg; there are {', '.join(_KINDS)}",
+        )
+    from analyzer.analysis.paths import topology
+    from analyzer.cli import format as say
+
+    told = topology(cluster, selection)
+    if file is None or kind is None:
+        for name, title in _TITLES.items():
+            rows = getattr(told, name).collect()
+            if output.is_for_people:
+                output.rows(title, rows.columns, rows.iter_rows())
+                output.text()
+            else:
+                columns = ["table", *rows.columns]
+                lines = ([name, *row] for row in rows.iter_rows())
+                output.rows(title, columns, lines)
+        return
+    from analyzer.diagram.formats import write_whole
+
+    services = told.fronts.select("service").unique().collect().height
+    title = f"{say.plural(services, 'Service')} on {len(cluster.nodes)} nodes"
+    source = "from cluster state alone, without traffic"
+    data: str | bytes
+    if kind == ".json":
+        tables = {
+            name: table.collect().to_dicts()
+            for name, table in zip(told._fields, told, strict=True)
+        }
+        data = json.dumps({"title": title, **tables}, indent=1) + "\n"
+    else:
+        from analyzer.cli.picture import written
+        from analyzer.diagram.topology import draw_topology, topology_colours
+
+        scene = draw_topology(told, title=title, source=source)
+        data = written(scene, kind, topology_colours(told))
+    write_whole(file, data)
+    click.echo(f"analyze: wrote {file}", err=True)

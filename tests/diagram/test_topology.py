@@ -1,0 +1,122 @@
+"""The cluster without traffic: what state says, and nothing more."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+from click.testing import CliRunner
+
+from analyzer.analysis.paths import Selection, topology
+from analyzer.cli import main
+from analyzer.cluster import Cluster
+from analyzer.diagram.svg import write_svg
+from analyzer.diagram.topology import draw_topology
+from analyzer.errors import ClusterError, QueryError
+from tests.analysis.recorded import RECORDED, SCENARIOS, cluster
+from tests.diagram.pictures import SVG, groups
+
+REFERENCE = RECORDED.parent / "reference"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_links_are_the_endpoints_of_the_state(scenario):
+    told = topology(cluster(scenario))
+    drawn = groups(svg(told), "edge")
+    pods = {ip for pod in cluster(scenario).pods for ip in pod.ips}
+    listed = {
+        (f"{each.namespace}/{each.service}", each.address)
+        for each in cluster(scenario).endpoints
+        if each.address in pods and each.address in set(told.pods.collect()["address"])
+    }
+    assert {(each["source"], each["target"]) for each in drawn} == listed
+
+
+def svg(told):
+    return ET.fromstring(write_svg(draw_topology(told, title="A", source="b")))  # noqa: S314  ours
+
+
+def texts(told) -> set[str]:
+    return {each.text for each in svg(told).iter(f"{SVG}text")}
+
+
+def test_the_reference_cluster_as_pasted_is_in_one_picture():
+    """VXLAN interfaces, the addresses of Services and the DaemonSets' pods."""
+    shown = texts(topology(Cluster.load([REFERENCE])))
+    assert {
+        "vxlan.calico",
+        "10.1.235.192",
+        "66:c1:17:77:92:d1",
+        "VTEP 192.168.2.33",
+        "192.168.2.38:8080",
+        "any node:30080",
+        "10.152.183.123:80",
+        "nginx-ds-tkhgg",
+        "redis-ds-pfrpl",
+    } <= shown
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_texts_do_not_overlap(scenario):
+    drawing = draw_topology(topology(cluster(scenario)), title="A", source="b")
+    boxes = [(text, text.box) for text in drawing.texts()]
+    for text, (left, top, right, bottom) in boxes:
+        assert left >= 0, text
+        assert top >= 0, text
+        assert right <= drawing.width, text
+        assert bottom <= drawing.height, text
+    for (one, box), (other, place) in itertools.combinations(boxes, 2):
+        apart = (
+            box[2] <= place[0]
+            or place[2] <= box[0]
+            or box[3] <= place[1]
+            or place[3] <= box[1]
+        )
+        assert apart, (one, other)
+
+
+def test_a_selection_keeps_its_services_and_their_pods():
+    told = topology(cluster("loadbalancer"), Selection(services=("lb-redis-ds",)))
+    assert set(told.fronts.collect()["service"]) == {"default/lb-redis-ds"}
+    assert set(told.pods.collect()["workload"]) == {"DaemonSet/redis-ds"}
+    told = topology(cluster("loadbalancer"), Selection(pods=("nginx-ds-tkhgg",)))
+    assert set(told.fronts.collect()["service"]) == {"default/lb-nginx-ds"}
+    with pytest.raises(QueryError, match="no service"):
+        topology(cluster("loadbalancer"), Selection(services=("nothing",)))
+
+
+def test_state_without_nodes_is_an_error():
+    with pytest.raises(ClusterError, match="no nodes") as caught:
+        topology(Cluster())
+    assert "kubectl get nodes" in caught.value.hint
+
+
+def test_state_that_does_not_tell_endpoints_says_so():
+    shown = texts(topology(Cluster.load([REFERENCE])))
+    assert any("does not say which pods are behind" in text for text in shown)
+
+
+@pytest.mark.parametrize("ending", ["svg", "html", "png", "pdf", "json"])
+def test_it_is_drawn_from_the_command_line(tmp_path, ending):
+    file = tmp_path / f"cluster.{ending}"
+    arguments = ["paths", "--cluster", str(REFERENCE), "-o", str(file)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.stderr
+    assert file.stat().st_size > 2000
+
+
+def test_the_command_prints_its_tables():
+    arguments = ["paths", "--cluster", str(REFERENCE)]
+    result = CliRunner().invoke(main, arguments, env={"COLUMNS": "100"})
+    assert "addresses of Services" in result.stdout
+    assert "10.1.235.192" in result.stdout
+    result = CliRunner().invoke(main, [*arguments, "--json"])
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {row["table"] for row in rows} == {"fronts", "hosts", "pods"}
+
+
+def test_a_ladder_takes_input():
+    arguments = ["paths", "--cluster", str(REFERENCE), "--connection", "1"]
+    assert CliRunner().invoke(main, arguments).exit_code == 2
