@@ -7,7 +7,10 @@ BIN := $(VENV)/bin
 # A stamp per set of extras, remade when what it depends on changes.
 SOURCES := setup.py pyproject.toml $(shell find cext -name '*.pyx' -o -name '*.pxd' -o -name '*.h') $(wildcard analyzer/_cext/*.pxd)
 
-.PHONY: demo test lint types bench clean
+LOADBALANCER := captures/cluster/loadbalancer
+PATHS := $(BIN)/analyze paths $(LOADBALANCER) --cluster $(LOADBALANCER)/cluster
+
+.PHONY: demo docs test lint types bench clean
 
 demo: $(VENV)/.installed-charts
 	$(BIN)/analyze flows captures/cluster/loadbalancer/k8s-worker01.ens18.pcap.gz \
@@ -15,6 +18,19 @@ demo: $(VENV)/.installed-charts
 	$(BIN)/python -c 'import analyzer; print(analyzer.open_tables("demo.tables").connections.group_by("service_name", "backend_pod", "backend_evidence").len().sort("len", "backend_pod", descending=True).collect())'
 	$(BIN)/analyze spread demo.tables --service lb-nginx-ds \
 	  --cluster captures/cluster/loadbalancer/cluster -o demo.svg
+	$(PATHS) -o docs/paths.svg
+
+# Every picture in docs/ and its terminal output, anew.
+docs: $(VENV)/.installed-test
+	for ending in svg html pdf mmd dot json; do $(PATHS) -o docs/paths.$$ending; done
+	COLUMNS=80 $(PATHS) >docs/paths.txt
+	for ending in svg png; do $(PATHS) --connection 37 -o docs/ladder.$$ending; done
+	COLUMNS=100 $(PATHS) --connection 37 >docs/ladder.txt
+	$(BIN)/analyze paths captures/cluster/mixed --connection 85 \
+	  --cluster captures/cluster/mixed/cluster -o docs/unanswered.svg
+	$(BIN)/analyze paths $(LOADBALANCER)/k8s-worker01.ens18.pcap.gz \
+	  --cluster $(LOADBALANCER)/cluster -o docs/one-node.svg
+	$(BIN)/analyze paths --cluster $(LOADBALANCER)/cluster -o docs/cluster.svg
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest tests

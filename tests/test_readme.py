@@ -58,5 +58,10 @@ def test_every_path_exists():
 
 
 def test_every_command_is_described():
-    for command in ("analyze flows", "analyze spread", "analyze cluster show"):
+    for command in (
+        "analyze flows",
+        "analyze spread",
+        "analyze paths",
+        "analyze cluster show",
+    ):
         assert command in README
