@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analyzer.diagram import words
-from analyzer.diagram.cluster import natural
+from analyzer.diagram.cluster.geometry import natural
 from analyzer.diagram.palette import OTHER, service_colours
 from analyzer.diagram.scene import Line, Scene
 from analyzer.diagram.widths import text_width
