@@ -12,7 +12,7 @@ from analyzer.cli.options import cluster_option, point_option, vxlan_port_option
 from analyzer.cli.output import Output, output_options, width
 
 if TYPE_CHECKING:
-    from analyzer.analysis.paths import PathGraph
+    from analyzer.analysis.paths import Limits, PathGraph
     from analyzer.cluster import Cluster
     from analyzer.diagram.model import Picture
     from analyzer.tables import Tables
@@ -136,26 +136,27 @@ def paths(
         return
     graph = path_graph(tables, cluster, selection)
     if file is None or kind is None:
-        _show(graph, tables, output)
+        _show(graph, tables, output, top)
         return
     _draw(graph, tables, file, kind, by, top)
     click.echo(f"analyze: wrote {file}", err=True)
 
 
-def _show(graph: PathGraph, tables: Tables, output: Output) -> None:
+def _show(graph: PathGraph, tables: Tables, output: Output, top: int | None) -> None:
     """Print routes: a tree for people, else rows."""
     import polars as pl
 
-    from analyzer.analysis.paths import path_routes
+    from analyzer.analysis.paths import collapse, path_routes
     from analyzer.cli.picture import style
     from analyzer.diagram.model import picture
     from analyzer.diagram.text import draw_text
 
-    routes = path_routes(graph.steps)
     if not output.is_for_people:
-        rows = routes.collect()
+        rows = path_routes(graph.steps).collect()
         output.rows("paths", rows.columns, rows.iter_rows())
         return
+    graph = collapse(graph, _limits(top))
+    routes = path_routes(graph.steps)
     durations = pl.selectors.duration()
     told = routes.with_columns(durations.dt.total_nanoseconds()).collect().to_dicts()
     what = picture(graph)
@@ -168,14 +169,13 @@ def _show(graph: PathGraph, tables: Tables, output: Output) -> None:
 def _draw(
     graph: PathGraph, tables: Tables, file: Path, kind: str, by: str, top: int | None
 ) -> None:
-    from analyzer.analysis.paths import Limits, collapse
+    from analyzer.analysis.paths import collapse
     from analyzer.diagram.formats import write_whole
     from analyzer.diagram.model import picture
 
     # JSON is for programs, which can take all of it.
     if kind != ".json":
-        limits = Limits() if top is None else Limits(top, top, top)
-        graph = collapse(graph, limits)
+        graph = collapse(graph, _limits(top))
     what = picture(graph)
     title, source = _titles(what, tables)
     data: str | bytes
@@ -194,6 +194,12 @@ def _draw(
         scene = draw_cluster(what, title=title, source=source, by=by)
         data = written(scene, kind, what.colours)
     write_whole(file, data)
+
+
+def _limits(top: int | None) -> Limits:
+    from analyzer.analysis.paths import Limits
+
+    return Limits() if top is None else Limits(top, top, top)
 
 
 def _titles(what: Picture, tables: Tables) -> tuple[str, str]:

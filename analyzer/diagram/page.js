@@ -7,6 +7,7 @@
   // At first as wide as the window, so that it can be read; the rest is further down.
   const { clientWidth, clientHeight } = view;
   const tall = Math.min(whole[3], (whole[2] * clientHeight) / clientWidth);
+  picture.setAttribute("preserveAspectRatio", "xMidYMin meet");
   let box = [whole[0], whole[1], whole[2], tall];
 
   // Details of what one points at; the browser's own tooltips would say the same twice.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analyzer.analysis.paths import ELSEWHERE, UNSEEN
+from analyzer.analysis.paths import ELSEWHERE, OTHERS, UNSEEN
 from analyzer.diagram import words
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ def _front(
         "front/Node": "node addresses, called directly",
         "front/External": "outside addresses, called directly",
     }
-    if front.id in names:
+    if front.id == f"front/{OTHERS}":
+        name, rest = words.plural(front.members, "more address", "es"), ""
+    elif front.id in names:
         name, rest = names[front.id], ""
     else:
         called = words.endpoint(front.address or "?", front.port)
@@ -126,19 +128,23 @@ def _front(
     rest = ellipsis(rest, max(room - len(name), 0))
     gap = " " * (width - len(name) - len(rest) - len(amount))
     yield f"{style(name, 'name')}{rest}{gap}{style(amount, 'name')}"
-    clients: dict[str, None] = {}
-    for route in routes:
-        clients |= dict.fromkeys(
-            _client(what.vertices[each]) for each in route["clients"]
-        )
-    told = f"from {', '.join(clients)}"
-    if len(told) > width and len(clients) > 2:
-        first = next(iter(clients))
-        told = f"from {first} and {len(clients) - 1} other clients"
+    ids = {each for route in routes for each in route["clients"]}
+    # Those that are summed up come last.
+    found = [what.vertices[each] for each in sorted(ids, key=_others_last)]
+    told = f"from {', '.join(_client(each) for each in found)}"
+    if len(told) > width and len(found) > 2:
+        others = sum(each.members for each in found) - 1
+        told = f"from {_client(found[0])} and {others:,} other clients"
     yield style(ellipsis(told, width), "soft")
 
 
+def _others_last(vertex: str) -> tuple[bool, str]:
+    return vertex == f"client/{OTHERS}", vertex
+
+
 def _client(vertex: Vertex) -> str:
+    if vertex.id == f"client/{OTHERS}":
+        return words.plural(vertex.members, "more client")
     if vertex.kind == "behind":
         return f"{vertex.name} or who came in there"
     return vertex.name or vertex.address or "?"
@@ -154,7 +160,7 @@ def _entry(
 ) -> str:
     host = what.hosts.get(entry.node or "")
     device = {
-        "nic": (host.nic if host else None) or "NIC",
+        "nic": (host.nic if host else None) or "network",
         "pods": "its pods",
         "host": "own calls",
         "unseen": "caller not seen",
@@ -174,9 +180,15 @@ def _entry(
     amount = f"{count:,}"
     plain_marks = f"  {', '.join(marks)}" if marks else ""
     room = width - len(branch) - len(plain_marks) - len(amount) - 2
-    name = ellipsis(f"{entry.node or 'node not known'} ({device})", room)
+    name = ellipsis(f"{_host(what, entry.node)} ({device})", room)
     gap = " " * (width - len(branch) - len(name) - len(plain_marks) - len(amount))
     return f"{branch}{style(name, 'name')}{style(plain_marks, 'mark')}{gap}{amount}"
+
+
+def _host(what: Picture, node: str | None) -> str:
+    if node == OTHERS:
+        return words.plural(what.hosts[node].members, "more node")
+    return node or "node not known"
 
 
 def _backend(
@@ -195,16 +207,17 @@ def _backend(
         node, address = vertex.node, vertex.address or ""
         of_node = "the node itself" if vertex.kind == "node" else address
         name = vertex.name or of_node or "?"
-    entry_node = what.vertices[route["entry"]].node
-    is_local = route["backend"] != "end" and node == entry_node
+        if vertex.members > 1:
+            name = words.plural(vertex.members, "pod")
+    is_local = route["is_local"]
     if route["backend"] == "end":
         way = "✗"
     elif is_local:
         way = "on this node"
     elif route["tunnel"] in (None, "routed"):
-        way = f"to {node or 'outside'}"
+        way = f"to {_host(what, node) if node else 'outside'}"
     else:
-        way = f"{route['tunnel'].upper()} to {node}"
+        way = f"{route['tunnel'].upper()} to {_host(what, node)}"
     measured = "deliver" if is_local else "carry"
     latency = route[f"latency_{measured}"]
     figure = ""
@@ -216,7 +229,7 @@ def _backend(
         if each != "observed" and route["backend"] != "end"
     ]
     if route["lost_segments"]:
-        notes.append(f"{route['lost_segments']:,} segments lost")
+        notes.append(words.plural(route["lost_segments"], "segment") + " lost")
     if route["unanswered"]:
         notes.append(f"{route['unanswered']:,} unanswered")
     line = "╌" if notes and notes[0] in words.EVIDENCE.values() else "─"

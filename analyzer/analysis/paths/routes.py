@@ -21,7 +21,8 @@ def path_routes(steps: pl.LazyFrame) -> pl.LazyFrame:
     pl.LazyFrame
         One row per service, address that was called, device that calls came in
         through, tunnel and backend, most connections first: ``service``, ``front``,
-        ``entry``, ``tunnel``, ``backend`` (str; ``end`` where no backend is known),
+        ``entry`` (str), ``is_local`` (bool: answered on the node that took the call),
+        ``tunnel``, ``backend`` (str; ``end`` where no backend is known),
         ``clients`` (list of str: their vertices), ``connections``, ``octets`` (u64),
         ``per_second`` (f64), ``latency_<step>``, ``clock_bound_<step>`` (durations:
         the median, and the largest bound, of each of :data:`MEASURED`),
@@ -33,7 +34,7 @@ def path_routes(steps: pl.LazyFrame) -> pl.LazyFrame:
         return pl.col(column).filter(pl.col("step") == step).first()
 
     period = (pl.col("end_time").max() - pl.col("start_time").min()).dt
-    keys = ["service", "front", "entry", "tunnel", "backend"]
+    keys = ["service", "front", "entry", "is_local", "tunnel", "backend"]
     of_connection = (
         steps.with_columns(_period=period.total_nanoseconds())
         .group_by("connection_id", maintain_order=True)
@@ -42,6 +43,8 @@ def path_routes(steps: pl.LazyFrame) -> pl.LazyFrame:
             client=at("call", "source"),
             front=at("call", "target"),
             entry=at("enter", "target"),
+            is_local=(pl.col("step") == "deliver").any()
+            & ~(pl.col("step") == "carry").any(),
             tunnel=at("carry", "tunnel"),
             backend=pl.coalesce(at("deliver", "target"), at("refuse", "target")),
             octets=pl.col("octets").first(),
