@@ -12,7 +12,7 @@ PATHS := $(BIN)/analyze paths $(LOADBALANCER) --cluster $(LOADBALANCER)/cluster
 
 .PHONY: demo docs test lint types bench clean
 
-demo: $(VENV)/.installed-charts
+demo: $(VENV)/.installed-pictures
 	$(BIN)/analyze flows captures/cluster/loadbalancer/k8s-worker01.ens18.pcap.gz \
 	  --cluster captures/cluster/loadbalancer/cluster -o demo.tables
 	$(BIN)/python -c 'import analyzer; print(analyzer.open_tables("demo.tables").connections.group_by("service_name", "backend_pod", "backend_evidence").len().sort("len", "backend_pod", descending=True).collect())'

@@ -121,4 +121,4 @@ def test_what_is_not_installed_is_told(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "altair", None)
     with pytest.raises(AnalyzerError, match="charts need altair") as raised:
         check_format(tmp_path / "spread.svg")
-    assert "k8s-capture-analyzer[charts]" in raised.value.hint
+    assert "k8s-capture-analyzer[pictures]" in raised.value.hint

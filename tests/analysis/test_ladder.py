@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.analysis.paths.ladder import ladder
 from analyzer.errors import QueryError
-from tests.analysis.recorded import RECORDED, SCENARIOS, tables, truth
+from tests.analysis.recorded_tables import RECORDED, SCENARIOS, tables, truth
 from tests.frames import require_program
 
 

@@ -11,7 +11,7 @@ import pytest
 from analyzer.analysis.paths import Selection, path_edges
 from analyzer.diagram.scene import Ribbon, Scene, Text
 from analyzer.diagram.svg import write_svg
-from tests.analysis.recorded import SCENARIOS, tables
+from tests.analysis.recorded_tables import SCENARIOS, tables
 from tests.diagram.pictures import SVG, graph, groups, scene, svg
 
 NAMED = [(scenario, True) for scenario in SCENARIOS]

@@ -21,7 +21,7 @@ from analyzer.diagram.model import picture
 from analyzer.diagram.raster import write_pdf, write_png
 from analyzer.diagram.svg import write_svg
 from analyzer.errors import DiagramError
-from tests.analysis.recorded import SCENARIOS
+from tests.analysis.recorded_tables import SCENARIOS
 from tests.diagram.pictures import graph, scene
 from tests.frames import require_program
 

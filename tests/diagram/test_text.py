@@ -10,7 +10,7 @@ import pytest
 from analyzer.analysis.paths import path_routes
 from analyzer.diagram.model import picture
 from analyzer.diagram.text import draw_text
-from tests.analysis.recorded import SCENARIOS, tables
+from tests.analysis.recorded_tables import SCENARIOS, tables
 from tests.diagram.pictures import graph
 
 

@@ -15,7 +15,7 @@ from analyzer.cluster import Cluster
 from analyzer.diagram.svg import write_svg
 from analyzer.diagram.topology import draw_topology
 from analyzer.errors import ClusterError, QueryError
-from tests.analysis.recorded import RECORDED, SCENARIOS, cluster
+from tests.analysis.recorded_tables import RECORDED, SCENARIOS, cluster
 from tests.diagram.pictures import SVG, groups
 
 REFERENCE = RECORDED.parent / "reference"

@@ -148,7 +148,7 @@ def _altair() -> Any:
     except ImportError as error:
         raise AnalyzerError(
             f"charts need altair and vl-convert-python ({error})",
-            hint="pip install 'k8s-capture-analyzer[charts]'",
+            hint="pip install 'k8s-capture-analyzer[pictures]'",
         ) from error
     return alt
 
