@@ -33,15 +33,15 @@ def node_port(
 ) -> list[Seen]:
     """Give what node-a's NIC and node-b's devices see of a call to node-a's port."""
     front = (NODE_A, NODE_PORT)
-    arriving = Seen("node-a.eth0.pcap", client, front, ttl=64)
+    arriving = Seen("node-a.eth0.pcap", client, front, ttl=64, reply_ttl=62)
     if not remote:
         return [arriving]
     inner = ((TUNNEL_A, snat), (POD_B, 80))
     outer = (NODE_A, NODE_B)
     return [
         arriving,
-        Seen("node-a.eth0.pcap", *inner, ttl=63, delay=40, outer=outer),
-        Seen("node-b.eth0.pcap", *inner, ttl=63, delay=90, outer=outer),
+        Seen("node-a.eth0.pcap", *inner, 63, 40, outer, reply_ttl=63),
+        Seen("node-b.eth0.pcap", *inner, 63, 90, outer, reply_ttl=63),
         Seen("node-b.cali0.pcap", *inner, ttl=62, delay=120),
     ]
 
