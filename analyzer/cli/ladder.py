@@ -49,12 +49,13 @@ def show_ladder(
 
     told = ladder(tables, _packets(inputs, tables), connection)
     if file is not None and kind is not None:
-        from analyzer.cli.picture import written
+        from analyzer.cli.picture import tell_written, written
         from analyzer.diagram.formats import write_whole
         from analyzer.diagram.ladder_scene import draw_ladder
 
-        write_whole(file, written(draw_ladder(told), kind, {}))
-        click.echo(f"analyze: wrote {file}", err=True)
+        scene = draw_ladder(told)
+        write_whole(file, written(scene, kind, {}))
+        tell_written(scene.title, file)
         return
     if not output.is_for_people:
         rows = told.packets.join(told.places, on="place", maintain_order="left")

@@ -139,7 +139,6 @@ def paths(
         _show(graph, tables, output, top)
         return
     _draw(graph, tables, file, kind, by, top)
-    click.echo(f"analyze: wrote {file}", err=True)
 
 
 def _show(graph: PathGraph, tables: Tables, output: Output, top: int | None) -> None:
@@ -170,6 +169,7 @@ def _draw(
     graph: PathGraph, tables: Tables, file: Path, kind: str, by: str, top: int | None
 ) -> None:
     from analyzer.analysis.paths import collapse
+    from analyzer.cli.picture import tell_written
     from analyzer.diagram.formats import write_whole
     from analyzer.diagram.model import picture
 
@@ -194,6 +194,7 @@ def _draw(
         scene = draw_cluster(what, title=title, source=source, by=by)
         data = written(scene, kind, what.colours)
     write_whole(file, data)
+    tell_written(title, file)
 
 
 def _limits(top: int | None) -> Limits:

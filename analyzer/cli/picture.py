@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer.cli.format import printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from analyzer.diagram.scene import Scene
 
@@ -38,3 +41,8 @@ def written(scene: Scene, kind: str, colours: Mapping[str, str]) -> str | bytes:
     from analyzer.diagram.raster import write_pdf, write_png
 
     return write_png(svg) if kind == ".png" else write_pdf(svg)
+
+
+def tell_written(title: str, file: Path) -> None:
+    """Say what is in a file that was asked for."""
+    click.echo(f"{title}: {printable(str(file))}")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import click
-
 from analyzer.errors import DiagramError
 
 if TYPE_CHECKING:
@@ -56,6 +54,7 @@ def show_topology(
                 lines = ([name, *row] for row in rows.iter_rows())
                 output.rows(title, columns, lines)
         return
+    from analyzer.cli.picture import tell_written
     from analyzer.diagram.formats import write_whole
 
     services = told.fronts.select("service").unique().collect().height
@@ -75,4 +74,4 @@ def show_topology(
         scene = draw_topology(told, title=title, source=source)
         data = written(scene, kind, topology_colours(told))
     write_whole(file, data)
-    click.echo(f"analyze: wrote {file}", err=True)
+    tell_written(title, file)
