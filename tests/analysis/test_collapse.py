@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from analyzer.analysis.paths import OTHERS, Limits, collapse, path_edges, path_graph
-from tests.analysis.recorded_tables import SCENARIOS, cluster, tables
 from tests.diagram.synthetic import large_cluster
+from tests.recordings import SCENARIOS, cluster, tables
 
 LIMITS = Limits(fronts=15)
 

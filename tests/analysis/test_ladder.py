@@ -9,8 +9,8 @@ import pytest
 
 from analyzer.analysis.paths.ladder import ladder
 from analyzer.errors import QueryError
-from tests.analysis.recorded_tables import RECORDED, SCENARIOS, tables, truth
 from tests.frames import require_program
+from tests.recordings import RECORDED, SCENARIOS, tables, truth
 
 
 def of(scenario: str, client: str, port: int):

@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.analysis.paths import Selection, path_graph
 from analyzer.errors import QueryError
-from tests.analysis.recorded_tables import SCENARIOS, cluster, tables, truth
+from tests.recordings import SCENARIOS, cluster, tables, truth
 
 VIRTUAL = ("ClusterIP", "NodePort", "LoadBalancer")
 

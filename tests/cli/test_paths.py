@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import analyzer
 from analyzer.cli import main
-from tests.analysis.recorded_tables import RECORDED, tables
+from tests.recordings import RECORDED, tables
 
 CAPTURES = str(RECORDED / "loadbalancer")
 CLUSTER = str(RECORDED / "loadbalancer" / "cluster")

@@ -9,7 +9,7 @@ from analyzer.analysis.paths import Selection, path_graph
 from analyzer.diagram.cluster import draw_cluster
 from analyzer.diagram.model import picture
 from analyzer.diagram.svg import write_svg
-from tests.analysis.recorded_tables import cluster, tables
+from tests.recordings import cluster, tables
 
 SVG = "{http://www.w3.org/2000/svg}"
 

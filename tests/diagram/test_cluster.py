@@ -11,8 +11,8 @@ import pytest
 from analyzer.analysis.paths import Selection, path_edges
 from analyzer.diagram.scene import Ribbon, Scene, Text
 from analyzer.diagram.svg import write_svg
-from tests.analysis.recorded_tables import SCENARIOS, tables
 from tests.diagram.pictures import SVG, graph, groups, scene, svg
+from tests.recordings import SCENARIOS, tables
 
 NAMED = [(scenario, True) for scenario in SCENARIOS]
 EVERY = [*NAMED, ("loadbalancer", False), ("mixed", False), ("dualstack", False)]

@@ -21,9 +21,9 @@ from analyzer.diagram.model import picture
 from analyzer.diagram.raster import write_pdf, write_png
 from analyzer.diagram.svg import write_svg
 from analyzer.errors import DiagramError
-from tests.analysis.recorded_tables import SCENARIOS
 from tests.diagram.pictures import graph, scene
 from tests.frames import require_program
+from tests.recordings import SCENARIOS
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

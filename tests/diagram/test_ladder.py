@@ -15,8 +15,8 @@ from analyzer.diagram.ladder_scene import draw_ladder
 from analyzer.diagram.ladder_text import draw_ladder_text
 from analyzer.diagram.ladder_words import MOST_PACKETS, Rung, chosen, rungs
 from analyzer.diagram.svg import write_svg
-from tests.analysis.recorded_tables import tables
 from tests.diagram.pictures import groups
+from tests.recordings import tables
 
 CASES = [
     ("loadbalancer", 37),

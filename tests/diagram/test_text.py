@@ -10,8 +10,8 @@ import pytest
 from analyzer.analysis.paths import path_routes
 from analyzer.diagram.model import picture
 from analyzer.diagram.text import draw_text
-from tests.analysis.recorded_tables import SCENARIOS, tables
 from tests.diagram.pictures import graph
+from tests.recordings import SCENARIOS, tables
 
 
 def lines(scenario: str, width: int, *, named: bool = True) -> list[str]:

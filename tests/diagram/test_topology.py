@@ -15,8 +15,8 @@ from analyzer.cluster import Cluster
 from analyzer.diagram.svg import write_svg
 from analyzer.diagram.topology import draw_topology
 from analyzer.errors import ClusterError, QueryError
-from tests.analysis.recorded_tables import RECORDED, SCENARIOS, cluster
 from tests.diagram.pictures import SVG, groups
+from tests.recordings import RECORDED, SCENARIOS, cluster
 
 REFERENCE = RECORDED.parent / "reference"
 

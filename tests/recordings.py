@@ -8,7 +8,7 @@ from pathlib import Path
 
 import analyzer
 
-RECORDED = Path(__file__).parents[2] / "captures" / "cluster"
+RECORDED = Path(__file__).parents[1] / "captures" / "cluster"
 SCENARIOS = ("clusterip", "nodeport", "loadbalancer", "mixed", "dualstack")
 
 
