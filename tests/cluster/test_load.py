@@ -129,7 +129,8 @@ def test_what_is_not_text_is_an_error_only_if_it_is_named(
         ("---\na: !!python/object:os.system {}\n", "not valid YAML"),
         ("---\na: &a {x: 1}\nb: {<<: *a}\n", "not valid YAML"),
         ("---\na: 2023-99-99\n", "not valid YAML"),
-        ("---\n" + "[" * 100_000, "more than 200 levels of nesting"),
+        # Newer versions of libyaml have a limit of their own.
+        ("---\n" + "[" * 100_000, "nesting"),
         ("---\n" + "- " * 100_000, "more than 200 levels of nesting"),
     ],
 )
