@@ -48,13 +48,14 @@ _KNOWN = ("observed", "conntrack", "eliminated", "unique")
 def print_connection_counts(connections: pa.Table) -> None:
     """Print how many connections there are, and what is known of them."""
     import polars as pl
+    import pyarrow.compute as pc
 
+    points = pc.count_distinct(pc.list_flatten(connections["points"])).as_py()
     shown = pl.from_arrow(connections.select(_COUNTED), rechunk=False)
     assert isinstance(shown, pl.DataFrame)  # noqa: S101  a table, no column
     protocol = pl.col("protocol").cast(pl.String)
     counts = shown.select(
         protocols=protocol.value_counts(sort=True).implode(),
-        points=pl.col("points").explode().n_unique(),
         to_services=pl.col("service_name").is_not_null().sum(),
         by_elimination=(pl.col("backend_evidence") == "eliminated").sum(),
         unanswered=pl.col("tcp_state").cast(pl.String).is_in(["S0", "REJ"]).sum(),
@@ -66,8 +67,8 @@ def print_connection_counts(connections: pa.Table) -> None:
     told = counts.row(0, named=True)
     protocols = {each["protocol"]: each["count"] for each in told["protocols"]}
     line = say.plural(sum(protocols.values()), "connection")
-    if protocols and told["points"] > 1:
-        line += f" at {told['points']:,} points"
+    if points > 1:
+        line += f" at {points:,} points"
     if protocols:
         of_each = (f"{count:,} {name}" for name, count in protocols.items())
         line += f": {', '.join(of_each)}"
