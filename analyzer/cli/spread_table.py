@@ -201,7 +201,8 @@ def _print_block(subject: Row, rows: list[Row], output: Output) -> None:
     }
     if any(row["expected_share"] is not None for row in rows):
         table[number("expected", say_share)] = [row["expected_share"] for row in rows]
-    table[Column("bar", as_given)] = list(_bars(rows))
+    if any(row["share"] is not None for row in rows):
+        table[Column("bar", as_given)] = list(_bars(rows))
     for other in ("connections", "requests", "bytes"):
         if other != unit:
             table[Column(other, as_given, align_right=True)] = [

@@ -108,8 +108,12 @@ def test_no_connection_to_a_service_is_dropped(recording):
 
 
 def test_unknown_backends_are_a_row_of_their_own():
-    table = spread_of("mixed", service="default/empty").backends
-    assert table.select("group", "connections", "share").rows() == [(None, 4.0, None)]
+    found = spread_of("mixed", service="default/empty")
+    rows = found.backends.select("group", "connections", "share").rows()
+    assert rows == [(None, 4.0, None)]
+    assert (
+        found.subjects["sentences"].item()[0] == "The service has no ready endpoints."
+    )
 
 
 def test_endpoints_that_got_nothing_are_listed():

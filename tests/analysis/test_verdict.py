@@ -100,6 +100,21 @@ def test_a_long_lived_connection_is_why_requests_and_bytes_are_uneven():
     assert f"because one long-lived connection, {client}, carries" in text
 
 
+def test_the_pod_the_moment_and_the_long_lived_connection_are_told_together():
+    calls = drawn(200, seed=1) + drawn(120, (1 / 3, 1 / 3, 1 / 3, 0), seed=2)
+    at = calls.index("web-b")
+    octets, lasted = [700] * 320, [SECOND // 100] * 320
+    octets[at], lasted[at] = 900_000, 30 * SECOND
+    frame = connections(calls, backend_bytes=octets, lasted=lasted)
+    row, text, found = judged(frame, cluster())
+    assert row["verdict"] == "uneven"
+    assert "web-d got" in row["sentences"][0]
+    assert "web-d received nothing after" in text
+    moment = found.changes.filter(pl.col("group") == "web-d")["time"].item()
+    assert abs(moment.timestamp() - START / SECOND - 20) < 1
+    assert f"one long-lived connection, 192.0.2.1:{40_000 + at} " in text
+
+
 def test_uneven_bytes_of_evenly_chosen_pods_are_no_alarm():
     calls = drawn(80, seed=6)
     octets = np.where(np.arange(80) == 3, 900_000, 700).tolist()

@@ -126,6 +126,15 @@ class Proxies:
             each for each in self._cluster.endpoints_of(known) or () if each.ready
         )
 
+    def is_without_endpoints(self, namespace: str, service: str) -> bool:
+        """Tell if a service is known to have no ready endpoint."""
+        known = self._services.get((namespace, service))
+        return (
+            known is not None
+            and known.endpoints_known
+            and not self.endpoints(namespace, service)
+        )
+
     def backend_names(self, front_service: tuple[str, str]) -> dict[str, str | None]:
         """Name the backends that a service has by endpoints or rules, with nodes."""
         named: dict[str, str | None] = {

@@ -65,8 +65,15 @@ class Finding:
         Independent choices that were tested.
     significance : Significance, optional
         None where nothing could be tested.
+    evenly : Significance, optional
+        The same if every backend were as likely, where a traffic policy keeps calls on
+        their node.
+    is_local, is_round_robin : bool
+        Whether any calls are kept on their node, or given out in turn.
     needed : int, optional
         Choices after which a twofold imbalance would probably be seen.
+    is_without_endpoints : bool
+        Whether cluster state says that there is no ready endpoint.
     is_by_client, is_partly_by_client : bool
         Whether choices are made for clients rather than for connections: all of them,
         or any.
@@ -94,6 +101,7 @@ class Finding:
     is_local: bool = False
     is_round_robin: bool = False
     needed: int | None = None
+    is_without_endpoints: bool = False
     is_by_client: bool = False
     is_partly_by_client: bool = False
     outstanding: tuple[str, ...] = ()
@@ -137,6 +145,9 @@ def find(
     groups = _groups(calls, everyone, by)
     calls = calls.with_columns(is_fair=pl.lit(value=True))
     found = Finding(kind, subject, calls, groups, unit, by)
+    namespace, _, name = subject.partition("/")
+    if kind == "Service":
+        found.is_without_endpoints = proxies.is_without_endpoints(namespace, name)
     if by not in ("pod", "node"):
         shown = groups.with_columns(is_shown=pl.lit(value=True))
         size = effective_size(calls[unit].to_numpy())
@@ -360,13 +371,8 @@ def _look_for_causes(found: Finding, choices: Draws, calls: pl.DataFrame) -> Non
     if not found.is_round_robin and not found.is_partly_by_client:
         found.changes = causes.share_changes(choices, level=level)
     units = ("requests", "bytes") if found.unit == "connections" else (found.unit,)
-    if found.unit != "connections" or not is_odd:
-        found.heavy = [
-            heavy
-            for unit in units
-            if unit != "connections"
-            and (heavy := causes.heavy_connections(calls, unit)) is not None
-        ]
+    heavy = (causes.heavy_connections(calls, unit) for unit in units)
+    found.heavy = [each for each in heavy if each is not None]
     if is_odd:
         odd = causes.odd_entry_nodes(choices)
         if odd:

@@ -41,6 +41,8 @@ def _judge(found: Finding) -> tuple[str, str]:
     known = found.groups.filter(
         pl.col("group").is_not_null() & (pl.col("connections") > 0)
     )
+    if known.is_empty() and found.is_without_endpoints:
+        return "untested", "The service has no ready endpoints."
     if known.is_empty():
         return "untested", "The backend of no connection is known."
     if found.by in ("client", "entry-node"):
