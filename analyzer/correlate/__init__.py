@@ -36,14 +36,14 @@ from analyzer.correlate.sightings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from analyzer.cluster import Cluster
 
 __all__ = ["Correlated", "correlate", "correlate_in_parts"]
 
 #: Flows that are looked at together, of those that belong with no others.
-_PART = 1 << 18
+_PART = 5 << 16
 
 
 class Correlated(NamedTuple):
@@ -158,7 +158,7 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
 
     def named() -> Iterator[pl.DataFrame]:
         count = 0
-        for part in parts if entries is not None else chain(parts, rest()):
+        for part in _fewer(parts if entries is not None else chain(parts, rest())):
             yield connections_table(part, names, count)
             count += part.height
 
@@ -168,6 +168,18 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
         hops(ordered, sampled, grouped.clocks),
         clocks_table(grouped.clocks, hosts),
     )
+
+
+def _fewer(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Put small parts together: each of them takes some time, however small it is."""
+    held: pl.DataFrame | None = None
+    for part in parts:
+        held = part if held is None else pl.concat([held, part])
+        if held.height >= _PART // 2:
+            yield held
+            held = None
+    if held is not None:
+        yield held
 
 
 def _mask(frame: pl.DataFrame, *rows: pl.Series) -> pl.Series:

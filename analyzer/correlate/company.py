@@ -96,26 +96,27 @@ def _datagrams(seen: pl.DataFrame, of_tuple: pl.Series) -> pl.Series:
 
 def _agreeing(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.Series:
     """Give the flows whose sampled packets others have, too, if any needs them."""
-    needs_them = seen.filter(
-        "may_agree", pl.any_horizontal(pl.col("client_isn", "server_isn").is_null())
+    needs_them = pl.col("may_agree") & pl.any_horizontal(
+        pl.col("client_isn", "server_isn").is_null()
     )
-    if needs_them.is_empty():
+    if not seen.select(needs_them.any()).item():
         return seen["flow"].clear()
-    ids = (
-        flows.join(
-            seen.lazy().filter("may_agree").select("flow"), on="flow", how="semi"
-        )
-        .select("flow", ids=pl.concat_list(_IDS))
-        .explode("ids")
-        .collect()
-    )
-    return (
-        ids.lazy()
-        .filter(_repeated(ids["ids"]))
-        .group_by("flow")
-        .len()
-        .filter(pl.col("len") >= AGREEING_PACKETS)
-        .collect()["flow"]
+    lists = [
+        column.to_arrow()
+        for column in flows.filter(is_conversation()).select(_IDS).collect()
+    ]
+    marks = _repeated(pl.concat([pl.Series(each.flatten()) for each in lists]))
+    # How many marks there are before each place, and so between any two.
+    before = pl.concat([pl.Series([0], dtype=pl.UInt32), marks.cum_sum()])
+    last = 0
+    counts = []
+    for each in lists:
+        lengths = pl.Series(each.value_lengths()).fill_null(0)
+        ends = (lengths.cum_sum() + last).cast(pl.UInt32)
+        counts.append(before[ends] - before[ends - lengths.cast(pl.UInt32)])
+        last = ends[-1]
+    return seen["flow"].filter(
+        seen["may_agree"] & (counts[0] + counts[1] >= AGREEING_PACKETS)
     )
 
 

@@ -132,12 +132,11 @@ def oriented(seen: pl.DataFrame, known: Ends) -> pl.DataFrame:
 def oriented_alone(seen: pl.DataFrame, known: Ends) -> pl.DataFrame:
     """Do the same for sightings each of which is a connection of its own."""
     is_tcp = pl.col("protocol") == "tcp"
+    is_open = is_tcp & ~_is_sure()
     is_one_way = pl.col("responder_packets") == 0
-    turn = (
-        pl.when(_is_sure())
+    turns = seen.select(
+        pl.when(is_tcp)
         .then(pl.lit(value=False))
-        .when(is_tcp)
-        .then(pl.coalesce(_reasons(known)))
         .otherwise(
             pl.coalesce(
                 _serves(known.told),
@@ -145,14 +144,17 @@ def oriented_alone(seen: pl.DataFrame, known: Ends) -> pl.DataFrame:
                 pl.lit(value=False),
             )
         )
-    )
-    return (
+    ).to_series()
+    of_open = (
         seen.lazy()
+        .filter(is_open)
         .pipe(_with_meetings, known.met)
-        .with_columns(flips=pl.col("flips") ^ turn)
-        .select(seen.columns)
+        .select(pl.coalesce(_reasons(known)))
         .collect()
+        .to_series()
     )
+    turns = turns.scatter(seen.select(is_open.arg_true()).to_series(), of_open)
+    return seen.with_columns(flips=pl.col("flips") ^ turns)
 
 
 def _is_sure() -> pl.Expr:
