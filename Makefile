@@ -31,9 +31,12 @@ docs: $(VENV)/.installed-test
 	$(BIN)/analyze paths $(LOADBALANCER)/k8s-worker01.ens18.pcap.gz \
 	  --cluster $(LOADBALANCER)/cluster -o docs/one-node.svg
 	$(BIN)/analyze paths --cluster $(LOADBALANCER)/cluster -o docs/cluster.svg
+	$(BIN)/analyze spread $(LOADBALANCER) --service lb-nginx-ds \
+	  --cluster $(LOADBALANCER)/cluster --cluster $(LOADBALANCER)/conntrack \
+	  -o docs/spread.svg
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -p no:benchmark tests
 
 lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 #: Drawn by a library whose octets are its own affair.
-DRAWN = (".png", ".pdf")
+DRAWN = (".png", ".pdf", "spread.svg")
 
 
 def recipes() -> dict[str, tuple[list[str], str | None]]:
@@ -33,7 +33,9 @@ def recipes() -> dict[str, tuple[list[str], str | None]]:
         if loop:
             lines = [loop[2].replace("$ending", each) for each in loop[1].split()]
         for each in lines:
-            words = re.fullmatch(r"(?:COLUMNS=(\d+) )?\S*analyze (paths .*)", each)
+            words = re.fullmatch(
+                r"(?:COLUMNS=(\d+) )?\S*analyze ((?:paths|spread) .*)", each
+            )
             if words is None:
                 continue
             command, _, printed_to = words[2].partition(" >")

@@ -116,7 +116,8 @@ def test_a_service_s_button_leaves_only_what_is_of_it(tmp_path):
         "10.1.69.205",
         "10.1.39.203",
     }
-    assert "DNAT 8SNAT 616 ± 2.0 µs" in told["labels"]
+    rewrites = [each for each in told["labels"] if each.startswith("DNAT 8SNAT 6")]
+    assert len(rewrites) == 1
     assert not any("DNAT 37" in each for each in told["labels"])
 
 
