@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from analyzer.words import endpoint as endpoint
+from analyzer.words import plural as plural
+from analyzer.words import scaled
+from analyzer.words import size as size
+
 _NANOSECONDS = 1_000_000_000
 
 
@@ -12,23 +17,9 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def size(octets: float) -> str:
-    """Write a number of octets in decimal units, as networks count: ``8.2 MB``."""
-    return _scaled(octets, ("B", "kB", "MB", "GB", "TB", "PB"))
-
-
 def bit_rate(bits_per_second: float) -> str:
     """Write a bit rate in decimal units: ``1.2 Mbit/s``."""
-    return _scaled(bits_per_second, ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"))
-
-
-def _scaled(value: float, units: tuple[str, ...]) -> str:
-    scale = 0
-    while value >= 999.5 and scale < len(units) - 1:  # 999.5 would be written as 1000
-        value /= 1000
-        scale += 1
-    digits = 1 if scale and value < 9.95 else 0
-    return f"{value:,.{digits}f} {units[scale]}"
+    return scaled(bits_per_second, ("bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"))
 
 
 def duration(nanoseconds: int) -> str:
@@ -71,18 +62,6 @@ def percent(part: int, whole: int) -> str:
     if 0 < share < 0.01:
         return "< 0.01 %"
     return f"{share:.2g} %" if share < 9.95 else f"{share:.0f} %"
-
-
-def plural(number: int, noun: str) -> str:
-    """Write a count with its noun: ``1 frame``, ``1,234 frames``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def endpoint(address: str, port: int | None) -> str:
-    """Write an address and its port: ``10.1.0.2:80``, ``[fd00::2]:80``."""
-    if port is None:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def printable(text: str) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from analyzer.words import endpoint as endpoint
+from analyzer.words import plural as plural
+from analyzer.words import size as size
+
 #: How something is known that no capture shows.
 EVIDENCE = {
     "conntrack": "from conntrack",
@@ -46,28 +50,6 @@ def rate(per_second: float | None) -> str | None:
     if per_second >= 0.095:
         return f"{per_second:.1f}/s"
     return f"{per_second:.1g}/s" if per_second >= 0.001 else "< 0.001/s"
-
-
-def octets(number: float) -> str:
-    """Write a number of octets in decimal units: ``8.2 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 999.5:
-            digits = 1 if unit != "B" and number < 9.95 else 0
-            return f"{number:.{digits}f} {unit}"
-        number /= 1000
-    return f"{number:,.1f} TB"
-
-
-def plural(number: int, noun: str, ending: str = "s") -> str:
-    """Write a count with its noun."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{ending}"
-
-
-def endpoint(address: str, port: int | None) -> str:
-    """Write an address and its port: ``10.1.0.2:80``, ``[fd00::2]:80``."""
-    if port is None:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def short_service(service: str) -> str:

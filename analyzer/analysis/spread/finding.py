@@ -15,6 +15,7 @@ from analyzer.analysis.spread.draws import by_node, draws
 from analyzer.analysis.spread.expectation import expectation
 from analyzer.analysis.spread.intervals import effective_size, wilson
 from analyzer.analysis.spread.power import choices_needed
+from analyzer.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -307,13 +308,13 @@ def _describe_expectation(
         hidden = int((~found.calls["is_fair"]).sum())
         was = "was" if hidden == 1 else "were"
         found.remarks.append(
-            f"{wording.counted(hidden, 'connection')} {was} seen only behind DNAT,"
+            f"{plural(hidden, 'connection')} {was} seen only behind DNAT,"
             " where these captures do not show every backend; expected shares allow"
             " for that."
         )
     for name, number in causes.impossible(choices).items():
         found.remarks.append(
-            f"{name} received {wording.counted(number, 'connection')} though the"
+            f"{name} received {plural(number, 'connection')} though the"
             f" {'rules do' if found.told_by == 'rules' else 'endpoints do'} not have"
             " it: they are of another time."
         )

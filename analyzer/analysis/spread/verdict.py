@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from analyzer.analysis.spread import causes, wording
+from analyzer.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ def _judge(found: Finding) -> tuple[str, str]:
     if found.unit != "connections":
         return "consistent", (
             f"Consistent with a random backend for each of"
-            f" {wording.counted(found.choices, _choice(found))}, whatever it carries"
+            f" {plural(found.choices, _choice(found))}, whatever it carries"
             f" ({shown})."
         )
     closer = found.significance.p_closer
@@ -107,7 +108,7 @@ def _choice_in_words(found: Finding) -> str:
     if found.is_by_client:
         return (
             "a random choice for each client, which then stays"
-            f" ({wording.counted(found.choices, 'client')})"
+            f" ({plural(found.choices, 'client')})"
         )
     if found.told_by == "rules":
         return "kube-proxy's random choice"
@@ -142,7 +143,7 @@ def _most(found: Finding, known: pl.DataFrame) -> str:
     """Say who has the most of it."""
     top = known.sort(found.unit, "group", descending=[True, False]).row(0, named=True)
     nouns = {"client": "client", "entry-node": "entry node", "node": "node"}
-    among = wording.counted(len(known), nouns.get(found.by, "backend"))
+    among = plural(len(known), nouns.get(found.by, "backend"))
     share = wording.percent(top["share"] or 0.0)
     return f"{top['group']} has {share} of all {found.unit}, among {among}."
 
@@ -169,12 +170,12 @@ def _caveats(found: Finding, possible: int) -> Iterator[str]:
     if unknown and found.by in ("pod", "node"):
         told = found.calls.filter(pl.col("backend").is_null())
         refused = int((told["backend_packets"] == 0).sum())
-        text = f"The backend of {wording.counted(unknown, 'connection')} is not known"
+        text = f"The backend of {plural(unknown, 'connection')} is not known"
         if refused:
             text += f", {refused:,} of them without any answer"
         yield f"{text}: left out of shares and test."
     if possible:
         yield (
-            f"{wording.counted(possible, 'more connection')} may be to this service,"
+            f"{plural(possible, 'more connection')} may be to this service,"
             " seen behind DNAT only; conntrack's entries (--cluster) tell."
         )

@@ -52,11 +52,6 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(every[:-1])} and {every[-1]}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a count with its noun: ``1 client``, ``2 clients``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def clock(nanoseconds: int) -> str:
     """Write a time of day in UTC, to the millisecond."""
     time = datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)

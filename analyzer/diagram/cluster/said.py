@@ -72,7 +72,7 @@ def host_title(node: str, what: Picture) -> str:
 def amount(vertex: Vertex) -> str:
     """Say how many connections pass a vertex, and their octets."""
     count = words.plural(vertex.connections, "connection")
-    return f"{count}, {words.octets(vertex.octets)}"
+    return f"{count}, {words.size(vertex.octets)}"
 
 
 def workload_of(pod: Pod | None, vertex: Vertex | None) -> tuple[int, str]:
@@ -230,7 +230,7 @@ def edge_title(bundle: Bundle) -> str:
         }[bundle.step],
         (
             f"{words.plural(bundle.connections, 'connection')},"
-            f" {words.octets(bundle.octets)}"
+            f" {words.size(bundle.octets)}"
         ),
     ]
     if bundle.per_second is not None:
