@@ -12,6 +12,8 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analyzer.tables.expressions import host_of, is_v6
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -104,7 +106,7 @@ def roles_in_tunnels(flows: pl.LazyFrame) -> pl.DataFrame:
             "point",
             "originator_ttl",
             "responder_ttl",
-            is_v6=_is_v6(pl.col("outer_originator_ip")),
+            is_v6=is_v6("outer_originator_ip"),
             outer_originator=pl.col("outer_originator_ip").to_physical(),
             outer_responder=pl.col("outer_responder_ip").to_physical(),
             originator=pl.col("originator_ip").to_physical(),
@@ -143,12 +145,6 @@ def roles_in_tunnels(flows: pl.LazyFrame) -> pl.DataFrame:
     )
 
 
-def _is_v6(address: pl.Expr) -> pl.Expr:
-    import polars as pl
-
-    return address.cast(pl.String).str.contains(":", literal=True)
-
-
 def _node_names(tunneled: pl.DataFrame) -> pl.DataFrame:
     """Name nodes by the host part of the points where all tunnels have one end.
 
@@ -166,7 +162,7 @@ def _node_names(tunneled: pl.DataFrame) -> pl.DataFrame:
         tunneled.filter(point.str.contains("/", literal=True))
         .select(
             "is_v6",
-            node=point.str.split("/").list.first(),
+            node=host_of("point"),
             low=pl.min_horizontal("outer_originator", "outer_responder"),
             high=pl.max_horizontal("outer_originator", "outer_responder"),
         )

@@ -9,6 +9,7 @@ import polars as pl
 
 from analyzer.correlate.addresses import (
     address_roles,
+    in_code_order,
     node_hosts,
     point_places,
     with_places,
@@ -17,7 +18,7 @@ from analyzer.correlate.backends import watched
 from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import clocks_table
 from analyzer.correlate.company import with_company
-from analyzer.correlate.connections import Names, by_code, connections_table
+from analyzer.correlate.connections import Names, coded, connections_table
 from analyzer.correlate.conntrack import translations, with_conntrack
 from analyzer.correlate.grouping import group, on_one_clock
 from analyzer.correlate.hops import hops
@@ -147,10 +148,11 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
         telling = [*parts, *rest(is_of(roles.filter(pl.col("role") == "tunnel")))]
     else:
         telling = []
-    known = believed(telling, roles, known) if telling else known
+    whose = in_code_order(roles)
+    known = believed(telling, whose, known) if telling else known
     names = Names(
-        roles=roles,
-        by_code=by_code(roles),
+        roles=whose,
+        coded=coded(whose),
         known=known,
         virtual=pl.concat([rewritten(part) for part in parts]).unique(),
         watched=watched(every, on_one_clock(spans, grouped.clocks), roles),

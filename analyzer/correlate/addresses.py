@@ -8,6 +8,7 @@ import polars as pl
 
 from analyzer.cluster.inferred import roles_in_tunnels
 from analyzer.correlate.sightings import is_conversation
+from analyzer.tables.expressions import host_of
 
 if TYPE_CHECKING:
     from analyzer.cluster import Cluster
@@ -62,6 +63,16 @@ def address_roles(flows: pl.LazyFrame, cluster: Cluster | None) -> pl.DataFrame:
     )
 
 
+def in_code_order(roles: pl.DataFrame) -> pl.DataFrame:
+    """Order whose addresses are by their codes, so that a code is a row's number.
+
+    A code that no address has is a row of nulls.
+    """
+    last = roles.select(pl.col("code").max().fill_null(0)).item()
+    codes = pl.DataFrame({"code": pl.int_range(last + 1, dtype=pl.UInt32, eager=True)})
+    return codes.join(roles, on="code", how="left", maintain_order="left")
+
+
 def point_places(roles: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
     """Tell what points are.
 
@@ -73,7 +84,7 @@ def point_places(roles: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
     """
     nodes = roles.filter(pl.col("role").is_in(["node", "tunnel"]))["node"].drop_nulls()
     point = pl.col("point").cast(pl.String)
-    host = point.str.split("/").list.first()
+    host = host_of("point")
     return (
         flows.select(pl.col("point").unique())
         .with_columns(

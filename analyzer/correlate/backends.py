@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analyzer.correlate.naming import EVIDENCE, ip_and_port
-from analyzer.correlate.services import SERVICE, is_v6
+from analyzer.correlate.naming import EVIDENCE
+from analyzer.correlate.services import SERVICE
 from analyzer.correlate.sightings import ON_ITS_WAY
+from analyzer.tables.expressions import ip_and_port, is_v6
 
 if TYPE_CHECKING:
     from analyzer.correlate.services import Services
@@ -145,9 +146,7 @@ def with_backends(
             pl.len().alias("left"),
             pl.col("is_local").first(),
             pl.col("backend_ip", "backend_port", "backend_pod", "backend_node").first(),
-            ip_and_port("backend_ip", pl.col("backend_port")).alias(
-                "backend_candidates"
-            ),
+            ip_and_port("backend_ip", "backend_port").alias("backend_candidates"),
         )
         .with_columns(
             pl.when(pl.col("left") == 1).then(name).alias(f"found_{name}")

@@ -9,8 +9,9 @@ import polars as pl
 from analyzer.cluster.inferred import INITIAL_TTLS
 from analyzer.correlate.backends import with_backends
 from analyzer.correlate.naming import EVIDENCE, KINDS, with_destinations
-from analyzer.correlate.services import SERVICE, is_v6
+from analyzer.correlate.services import SERVICE
 from analyzer.correlate.sightings import ON_ITS_WAY
+from analyzer.tables.expressions import is_v6
 from analyzer.tables.schema import PROTOCOL_NAMES, TCP_STATES
 
 if TYPE_CHECKING:
@@ -37,13 +38,14 @@ class Names(NamedTuple):
     """What connections are named with.
 
     ``roles`` is whose the addresses are (see
-    :func:`analyzer.correlate.addresses.address_roles`), ``by_code`` the same with one
-    row per code, ``virtual`` what connections were sent on from, and ``watched`` the
-    nodes whose NIC was captured (see :func:`analyzer.correlate.backends.watched`).
+    :func:`analyzer.correlate.addresses.in_code_order`), ``coded`` what of it each
+    connection takes (see :func:`coded`), ``virtual`` what connections were sent on
+    from, and ``watched`` the nodes whose NIC was captured (see
+    :func:`analyzer.correlate.backends.watched`).
     """
 
     roles: pl.DataFrame
-    by_code: pl.DataFrame
+    coded: pl.DataFrame
     known: Services
     virtual: pl.Series
     watched: pl.DataFrame
@@ -83,31 +85,29 @@ class Names(NamedTuple):
         }
 
 
-def by_code(roles: pl.DataFrame) -> pl.DataFrame:
-    """Order whose addresses are by their codes, so that a code is a row's number.
+def coded(roles: pl.DataFrame) -> pl.DataFrame:
+    """Give what each connection takes from its own addresses, as codes of texts.
+
+    Parameters
+    ----------
+    roles : pl.DataFrame
+        See :func:`analyzer.correlate.addresses.in_code_order`.
 
     Returns
     -------
     pl.DataFrame
-        ``address``, ``name``, ``namespace`` (categoricals), ``whose`` (u64, equal for
-        the same role, node and IP version), ``who`` (u64, the same if the address has
-        no name).
+        In the same order: ``address``, ``name``, ``namespace`` (categoricals),
+        ``whose`` (u64, equal for the same role, node and IP version), ``who`` (u64, the
+        same if the address has no name).
     """
-    last = roles.select(pl.col("code").max().fill_null(0)).item()
-    codes = pl.DataFrame({"code": pl.int_range(last + 1, dtype=pl.UInt32, eager=True)})
-    return codes.join(
-        roles.select(
-            "code",
-            pl.col("address", "name", "namespace").cast(pl.Categorical),
-            whose=pl.struct("role", "node", is_v6=is_v6("address")).hash(),
-        ).with_columns(
-            who=pl.when(pl.col("name").is_null())
-            .then("whose")
-            .otherwise(pl.col("code").cast(pl.UInt64))
-        ),
-        on="code",
-        how="left",
-        maintain_order="left",
+    return roles.select(
+        "code",
+        pl.col("address", "name", "namespace").cast(pl.Categorical),
+        whose=pl.struct("role", "node", is_v6=is_v6("address")).hash(),
+    ).with_columns(
+        who=pl.when(pl.col("name").is_null())
+        .then("whose")
+        .otherwise(pl.col("code").cast(pl.UInt64))
     )
 
 
@@ -158,10 +158,10 @@ def connections_table(
     def port(end: str) -> pl.Expr:
         return pl.when(has_port).then((pl.col(end) % 65536).cast(pl.UInt16))
 
-    of_client = names.by_code.select(
+    of_client = names.coded.select(
         client_ip="address", client_pod="name", client_namespace="namespace"
     )
-    address = names.by_code["address"]
+    address = names.coded["address"]
     rows = pl.concat(
         [
             connections,
@@ -236,7 +236,7 @@ def _alike(
     ).sort()
 
     def whom(end: str) -> pl.Expr:
-        who = names.by_code["who"][code[end]]
+        who = names.coded["who"][code[end]]
         return pl.when(pl.col(end).is_in(told.implode())).then(end).otherwise(who)
 
     return connections.select(
@@ -256,8 +256,8 @@ def _alike(
             is_own=pl.col("client") != pl.col("source"),
             is_sent_on=pl.col("destination") != pl.col("backend"),
             is_initial=pl.col("client_ttl").is_in(INITIAL_TTLS),
-            client=names.by_code["whose"][code["client"]],
-            source=names.by_code["whose"][code["source"]],
+            client=names.coded["whose"][code["client"]],
+            source=names.coded["whose"][code["source"]],
             # Between which beginnings and ends of captures.
             when=edges.search_sorted(connections["start"], side="right"),
         ).hash()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from analyzer.cluster.inferred import INITIAL_TTLS
-from analyzer.correlate.services import SERVICE, among, is_v6
+from analyzer.correlate.services import SERVICE, among
+from analyzer.tables.expressions import ip_and_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +42,7 @@ def believed(
     connections : iterable of pl.DataFrame
         At least those that were sent elsewhere, or that a node's tunnel address made.
     roles : pl.DataFrame
-        See :func:`analyzer.correlate.addresses.address_roles`.
+        See :func:`analyzer.correlate.addresses.in_code_order`.
     known : Services
 
     Returns
@@ -108,7 +109,7 @@ def with_destinations(
     connections : pl.DataFrame
         With the ends of the first and the last tuple.
     roles : pl.DataFrame
-        See :func:`analyzer.correlate.addresses.address_roles`.
+        See :func:`analyzer.correlate.addresses.in_code_order`.
     known : Services
     virtual : pl.Series
         See :func:`rewritten`.
@@ -308,26 +309,8 @@ def _facts(
     )
 
 
-def ip_and_port(ip: str, port: pl.Expr) -> pl.Expr:
-    """Write an address and a port as one text, RFC 3986 brackets around IPv6."""
-    return (
-        pl.when(is_v6(ip))
-        .then(pl.format("[{}]:{}", ip, port))
-        .otherwise(pl.format("{}:{}", ip, port))
-    )
-
-
 def _with_roles(connections: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
     """Add the role, name, namespace, node and workload of each end."""
-    # Every address has its row: to know its place is faster than a join.
-    last = roles.select(pl.col("code").max().fill_null(0)).item()
-    codes = pl.DataFrame({"code": pl.int_range(last + 1, dtype=pl.UInt32, eager=True)})
-    places = codes.join(
-        roles.select("code").with_row_index("place"),
-        on="code",
-        how="left",
-        maintain_order="left",
-    )["place"]
     for end, twin in (
         ("client", None),
         ("destination", None),
@@ -347,7 +330,7 @@ def _with_roles(connections: pl.DataFrame, roles: pl.DataFrame) -> pl.DataFrame:
             )
             continue
         code = connections.select(pl.col(end) // 65536).to_series()
-        found = roles.select(*columns).rename(columns)[places[code]]
+        found = roles.select(*columns).rename(columns)[code]
         connections = pl.concat([connections, found], how="horizontal")
     return connections.drop(
         "destination_pod", "destination_namespace", "destination_workload"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import polars as pl
 
 from analyzer.cluster.values import IP_VERSIONS, ip_version
+from analyzer.tables.expressions import is_v6
 
 if TYPE_CHECKING:
     from analyzer.cluster import Cluster
@@ -113,11 +114,6 @@ def among(versions: frozenset[int], ip: str) -> pl.Expr:
     if len(versions) == 1:
         return is_v6(ip) == (6 in versions)
     return pl.lit(bool(versions))
-
-
-def is_v6(ip: str) -> pl.Expr:
-    """Tell whether the address in a column is one of IPv6."""
-    return pl.col(ip).str.contains(":", literal=True)
 
 
 def _behind_fronts(fronts: pl.DataFrame, cluster: Cluster) -> pl.DataFrame:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from analyzer.tables.expressions import host_of
+
 _ECHOES = (8, 0, 128, 129)  # ICMP, ICMPv6: request and reply
 _ECHO_REPLIES = (0, 129)
 # UDP ports whose payload is a tunnel: what could not be taken out of it is no
@@ -158,10 +160,9 @@ def host_names(flows: pl.LazyFrame) -> pl.DataFrame:
         One row per ``point`` (categorical): ``name`` (str), ``host`` (u32, numbers of
         the names in their order).
     """
-    name = pl.col("point").cast(pl.String).str.split("/").list.first()
     return (
         flows.select(pl.col("point").unique())
-        .with_columns(name=name)
+        .with_columns(name=host_of("point"))
         .with_columns(host=pl.col("name").rank("dense").cast(pl.UInt32) - 1)
         .collect()
     )

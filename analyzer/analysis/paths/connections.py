@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import polars as pl
 
-if TYPE_CHECKING:
-    from analyzer.tables import Tables
+from analyzer.tables.expressions import device_of, host_of
 
 #: Devices of overlays, by what they do with packets that leave through them.
 TUNNEL_DEVICES = {
@@ -17,17 +14,6 @@ TUNNEL_DEVICES = {
 }
 #: Names that Linux gives to network cards, and people to bonds and bridges of them.
 NIC = r"^(en|eth|bond|team|ib|br|wl)"
-
-
-def host_of(point: str) -> pl.Expr:
-    """Take the host from a column of observation points."""
-    return pl.col(point).cast(pl.String).str.split("/").list.first()
-
-
-def device_of(point: str) -> pl.Expr:
-    """Take the interface from a column of observation points; null if there is none."""
-    parts = pl.col(point).cast(pl.String).str.split("/")
-    return parts.list.get(1, null_on_oob=True)
 
 
 def path_connections(connections: pl.LazyFrame, flows: pl.LazyFrame) -> pl.LazyFrame:
@@ -131,8 +117,3 @@ def path_connections(connections: pl.LazyFrame, flows: pl.LazyFrame) -> pl.LazyF
         .with_columns(pl.col("hosts", "plain_hosts").fill_null([]))
     )
     return plain.join(told, on="connection_id", how="left", maintain_order="left")
-
-
-def tables_connections(tables: Tables) -> pl.LazyFrame:
-    """Do the same for tables."""
-    return path_connections(tables.connections, tables.flows)

@@ -9,9 +9,8 @@ import polars as pl
 from analyzer.analysis.paths.connections import (
     NIC,
     TUNNEL_DEVICES,
-    device_of,
-    host_of,
 )
+from analyzer.tables.expressions import device_of, host_of
 
 if TYPE_CHECKING:
     from analyzer.cluster import Cluster

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from analyzer.analysis.paths.connections import host_of
 from analyzer.errors import QueryError
+from analyzer.tables.expressions import device_of, host_of
 
 if TYPE_CHECKING:
     from analyzer.tables import Tables
@@ -181,7 +181,7 @@ def _flows(tables: Tables, connection: dict[str, object]) -> pl.DataFrame:
 
 
 def _places(flows: pl.DataFrame) -> pl.DataFrame:
-    device = pl.col("point").str.split("/").list.get(1, null_on_oob=True)
+    device = device_of("point")
     is_any = (device == "any").fill_null(value=False)
     what = ["host", *_ENDS, *_OUTER]
     return (
@@ -256,7 +256,7 @@ def _seen(
             raw=pl.col("time").to_physical(),
         )
         .join(wanted.lazy(), on=keys)
-        .with_columns(host=pl.col("point").str.split("/").list.first())
+        .with_columns(host=host_of("point"))
         .join(clock.lazy(), on="host", how="left")
         .with_columns(time=raw - shift)
         .drop("raw", "offset", "drift", "at", *keys)

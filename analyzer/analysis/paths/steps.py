@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from analyzer.analysis.paths.connections import host_of
 from analyzer.cluster.inferred import INITIAL_TTLS
+from analyzer.tables.expressions import host_of, ip_and_port
 
 #: Steps in the order of the path.
 STEPS = ("call", "enter", "translate", "carry", "deliver", "refuse")
@@ -35,19 +35,6 @@ ELSEWHERE = "front/? elsewhere"
 
 _UNKNOWN = pl.lit("?")
 _DIRECT = ("front/Pod", "front/Node", "front/External")
-
-
-def _port(address: str, port: str) -> pl.Expr:
-    """Write ``10.1.0.2:80``, ``[fd00::2]:80``, or the address alone."""
-    is_v6 = pl.col(address).str.contains(":", literal=True)
-    whole = pl.format("[{}]:{}", address, port)
-    return (
-        pl.when(pl.col(port).is_null())
-        .then(pl.col(address))
-        .when(is_v6)
-        .then(whole)
-        .otherwise(pl.format("{}:{}", address, port))
-    )
 
 
 def with_vertices(connections: pl.LazyFrame) -> pl.LazyFrame:
@@ -103,7 +90,7 @@ def with_vertices(connections: pl.LazyFrame) -> pl.LazyFrame:
             pl.concat_str(
                 pl.lit("front"),
                 kind.fill_null("address"),
-                _port("destination_ip", "destination_port"),
+                ip_and_port("destination_ip", "destination_port"),
                 "protocol",
                 separator="/",
             )

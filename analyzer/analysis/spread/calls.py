@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from analyzer.tables.expressions import ip_and_port, is_v6
+
 if TYPE_CHECKING:
     from analyzer.analysis.spread.choice import Proxies
     from analyzer.cluster import Cluster
@@ -99,14 +101,14 @@ def _calls(connections: pl.LazyFrame) -> pl.DataFrame:
         connections.with_columns(pl.col(_NAMES).cast(pl.String))
         .with_columns(
             is_outside=pl.col("client_node").is_null() & pl.col("client_pod").is_null(),
-            is_v6=pl.coalesce("backend_ip", "destination_ip").str.contains(
-                ":", literal=True
-            ),
+            is_v6=is_v6(pl.coalesce("backend_ip", "destination_ip")),
             is_whole=pl.col("service_evidence").is_in(["observed"])
             | pl.col("destination_ip").is_not_null()
             & (pl.col("service_evidence") != "conntrack"),
             is_direct=pl.col("destination_kind").is_in(_DIRECT).fill_null(value=False),
-            backend=pl.coalesce("backend_pod", _socket("backend_ip", "backend_port")),
+            backend=pl.coalesce(
+                "backend_pod", ip_and_port("backend_ip", "backend_port")
+            ),
             client=pl.coalesce("client_pod", "client_ip"),
             connections=pl.lit(1.0),
             requests=pl.col("requests").fill_null(0).cast(pl.Float64),
@@ -174,7 +176,7 @@ def _addresses(calls: pl.DataFrame) -> pl.DataFrame:
         pl.col("service_name").is_null() & pl.col("destination_ip").is_not_null()
     ).with_columns(
         subject_kind=pl.lit("Address"),
-        subject=_socket("destination_ip", "destination_port"),
+        subject=ip_and_port("destination_ip", "destination_port"),
     )
     led_elsewhere = (
         nameless.filter(
@@ -189,17 +191,4 @@ def _addresses(calls: pl.DataFrame) -> pl.DataFrame:
     )
     return nameless.join(led_elsewhere, on=["subject", "protocol"]).filter(
         ~pl.col("is_direct")
-    )
-
-
-def _socket(ip: str, port: str) -> pl.Expr:
-    host = (
-        pl.when(pl.col(ip).str.contains(":", literal=True))
-        .then(pl.format("[{}]", ip))
-        .otherwise(ip)
-    )
-    return (
-        pl.when(pl.col(port).is_null())
-        .then(host)
-        .otherwise(pl.format("{}:{}", host, port))
     )
