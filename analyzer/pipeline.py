@@ -332,7 +332,7 @@ def _correlated(
     import polars as pl
 
     from analyzer.correlate import correlate_in_parts
-    from analyzer.tables.convert import Converter
+    from analyzer.tables.convert import Converter, to_arrow
 
     # A text of its own for every flow, that correlation does not need.
     frame = pl.from_arrow(flows.drop_columns(["community_id"]), rechunk=False)
@@ -341,8 +341,7 @@ def _correlated(
     of_connections = Converter("connections", found.texts)
     yield "connections", map(of_connections.batch, found.connections)
     for name in ("hops", "clocks"):
-        table: pl.DataFrame = getattr(found, name)
-        yield name, [Converter(name, table).batch(table)]
+        yield name, to_arrow(getattr(found, name), name).to_batches()
 
 
 def limit_threads(number: int) -> None:

@@ -14,6 +14,7 @@ from analyzer.cli.cluster_nodes import (
     print_rules,
 )
 from analyzer.cli.format import plural
+from analyzer.cli.options import file_option
 from analyzer.cli.output import Output, output_options
 from analyzer.cli.sparse import print_known
 from analyzer.cli.table import Column, Forms
@@ -54,13 +55,8 @@ def cluster() -> None:
     required=True,
     type=click.Path(path_type=Path, allow_dash=True),
 )
-@click.option(
-    "-o",
-    "--output",
-    "file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write what captures tell as cluster state (JSON) that --cluster reads.",
+@file_option(
+    "file", "Write what captures tell as cluster state (JSON) that --cluster reads."
 )
 @output_options
 def show(paths: tuple[Path, ...], file: Path | None, output: Output) -> None:

@@ -49,13 +49,11 @@ def show_ladder(
 
     told = ladder(tables, _packets(inputs, tables), connection)
     if file is not None and kind is not None:
-        from analyzer.cli.picture import tell_written, written
-        from analyzer.diagram.formats import write_whole
+        from analyzer.cli.picture import keep, written
         from analyzer.diagram.ladder_scene import draw_ladder
 
         scene = draw_ladder(told)
-        write_whole(file, written(scene, kind, {}))
-        tell_written(scene.title, file)
+        keep(scene.title, written(scene, kind, {}), file)
         return
     if not output.is_for_people:
         rows = told.packets.join(told.places, on="place", maintain_order="left")

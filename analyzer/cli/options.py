@@ -75,6 +75,18 @@ vxlan_port_option = click.option(
 )
 
 
+def file_option(name: str, text: str) -> Callable[[_Command], _Command]:
+    """Add ``-o FILE``, passed on as `name`; `text` says what is written there."""
+    return click.option(
+        "-o",
+        "--output",
+        name,
+        metavar="FILE",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help=text,
+    )
+
+
 def capture_options(command: _Command) -> _Command:
     """Add CAPTURE... and how to read them.
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from analyzer.cli.inputs import find_inputs
-from analyzer.cli.options import cluster_option, point_option, vxlan_port_option
+from analyzer.cli.options import (
+    cluster_option,
+    file_option,
+    point_option,
+    vxlan_port_option,
+)
 from analyzer.cli.output import Output, output_options, width
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analyzer.analysis.paths import Limits, PathGraph
     from analyzer.cluster import Cluster
     from analyzer.diagram.model import Picture
@@ -50,13 +56,8 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     help="Show each packet of this connection on its way instead.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "file",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a picture: .svg, .html, .png, .pdf, .mmd (Mermaid), .dot, .json.",
+@file_option(
+    "file", "Write a picture: .svg, .html, .png, .pdf, .mmd (Mermaid), .dot, .json."
 )
 @click.option(
     "--by",
@@ -169,8 +170,7 @@ def _draw(
     graph: PathGraph, tables: Tables, file: Path, kind: str, by: str, top: int | None
 ) -> None:
     from analyzer.analysis.paths import collapse
-    from analyzer.cli.picture import tell_written
-    from analyzer.diagram.formats import write_whole
+    from analyzer.cli.picture import keep
     from analyzer.diagram.model import picture
 
     # JSON is for programs, which can take all of it.
@@ -193,8 +193,7 @@ def _draw(
 
         scene = draw_cluster(what, title=title, source=source, by=by)
         data = written(scene, kind, what.colours)
-    write_whole(file, data)
-    tell_written(title, file)
+    keep(title, data, file)
 
 
 def _limits(top: int | None) -> Limits:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer.cli.format import printable
+from analyzer.files import written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,8 @@ def written(scene: Scene, kind: str, colours: Mapping[str, str]) -> str | bytes:
     return write_png(svg) if kind == ".png" else write_pdf(svg)
 
 
-def tell_written(title: str, file: Path) -> None:
-    """Say what is in a file that was asked for."""
+def keep(title: str, data: str | bytes, file: Path) -> None:
+    """Write a file that was asked for, whole, and say what is in it."""
+    with written_whole(file) as beside:
+        beside.write_bytes(data.encode() if isinstance(data, str) else data)
     click.echo(f"{title}: {printable(str(file))}")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import click
 
 from analyzer.cli.format import printable
 from analyzer.cli.inputs import input_options
-from analyzer.cli.options import duration
+from analyzer.cli.options import duration, file_option
 from analyzer.cli.output import Output, output_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from altair import VConcatChart
 
     from analyzer.cli.inputs import Inputs
@@ -66,14 +67,7 @@ class _Asked(TypedDict):
     type=duration,
     help="Count interval by interval (500ms, 1s, 5m).",
 )
-@click.option(
-    "-o",
-    "--output",
-    "chart",
-    metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Draw a chart, too: FILE.svg, FILE.png or FILE.html.",
-)
+@file_option("chart", "Draw a chart, too: FILE.svg, FILE.png or FILE.html.")
 @input_options
 @output_options
 def spread(

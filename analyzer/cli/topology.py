@@ -54,8 +54,7 @@ def show_topology(
                 lines = ([name, *row] for row in rows.iter_rows())
                 output.rows(title, columns, lines)
         return
-    from analyzer.cli.picture import tell_written
-    from analyzer.diagram.formats import write_whole
+    from analyzer.cli.picture import keep, written
 
     services = told.fronts.select("service").unique().collect().height
     title = f"{say.plural(services, 'Service')} on {len(cluster.nodes)} nodes"
@@ -68,10 +67,8 @@ def show_topology(
         }
         data = json.dumps({"title": title, **tables}, indent=1) + "\n"
     else:
-        from analyzer.cli.picture import written
         from analyzer.diagram.topology import draw_topology, topology_colours
 
         scene = draw_topology(told, title=title, source=source)
         data = written(scene, kind, topology_colours(told))
-    write_whole(file, data)
-    tell_written(title, file)
+    keep(title, data, file)

@@ -1,8 +1,7 @@
-"""Which format a file's name asks for, and how it is written."""
+"""Which format a file's name asks for."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from analyzer.errors import DiagramError
@@ -38,13 +37,3 @@ def format_of(path: Path) -> str:
             hint=f"name it {path.stem}.svg; there are {', '.join(FORMATS)}",
         )
     return ending
-
-
-def write_whole(path: Path, data: str | bytes) -> None:
-    """Write a file whole or not at all: beside it, then in its place."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        beside.write_bytes(data.encode() if isinstance(data, str) else data)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

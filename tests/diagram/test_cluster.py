@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import xml.etree.ElementTree as ET
 
 import polars as pl
@@ -11,7 +10,15 @@ import pytest
 from analyzer.analysis.paths import Selection, path_edges
 from analyzer.diagram.scene import Ribbon, Scene, Text
 from analyzer.diagram.svg import write_svg
-from tests.diagram.pictures import SVG, graph, groups, scene, svg
+from tests.diagram.pictures import (
+    SVG,
+    assert_apart,
+    assert_whole,
+    graph,
+    groups,
+    scene,
+    svg,
+)
 from tests.recordings import SCENARIOS, tables
 
 NAMED = [(scenario, True) for scenario in SCENARIOS]
@@ -104,27 +111,11 @@ def test_rewrites_are_marked_at_the_device_that_calls_came_in_through():
 
 
 def test_texts_do_not_overlap(drawing):
-    texts = list(drawing.texts())
-    boxes = [text.box for text in texts]
-    for (one, box), (other, place) in itertools.combinations(
-        zip(texts, boxes, strict=True), 2
-    ):
-        apart = (
-            box[2] <= place[0]
-            or place[2] <= box[0]
-            or box[3] <= place[1]
-            or place[3] <= box[1]
-        )
-        assert apart, (one, other)
+    assert_apart(drawing.texts())
 
 
 def test_nothing_is_clipped(drawing):
-    for text in drawing.texts():
-        left, top, right, bottom = text.box
-        assert left >= 0
-        assert top >= 0
-        assert right <= drawing.width, text
-        assert bottom <= drawing.height, text
+    assert_whole(drawing)
 
 
 def test_texts_are_large_enough_to_read_at_1200_pixels(drawing):

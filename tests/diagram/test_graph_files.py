@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 
 from analyzer.analysis.paths import path_edges
-from analyzer.diagram.formats import format_of, write_whole
+from analyzer.cli.picture import keep
+from analyzer.diagram.formats import format_of
 from analyzer.diagram.graph_json import write_json
 from analyzer.diagram.graph_text import write_dot, write_mermaid
 from analyzer.diagram.model import picture
@@ -133,8 +134,8 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     file = tmp_path / "paths.svg"
     file.write_text("as it was")
     with pytest.raises(UnicodeEncodeError):
-        write_whole(file, "\ud800")
+        keep("Paths", "\ud800", file)
     assert [each.name for each in tmp_path.iterdir()] == ["paths.svg"]
     assert file.read_text() == "as it was"
-    write_whole(file, "new")
+    keep("Paths", "new", file)
     assert file.read_text() == "new"

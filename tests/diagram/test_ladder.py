@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import xml.etree.ElementTree as ET
 from functools import cache
@@ -15,7 +14,7 @@ from analyzer.diagram.ladder_scene import draw_ladder
 from analyzer.diagram.ladder_text import draw_ladder_text
 from analyzer.diagram.ladder_words import MOST_PACKETS, Rung, chosen, rungs
 from analyzer.diagram.svg import write_svg
-from tests.diagram.pictures import groups
+from tests.diagram.pictures import assert_apart, assert_whole, groups
 from tests.recordings import tables
 
 CASES = [
@@ -59,20 +58,8 @@ def test_the_picture_has_the_times_of_the_packets(scenario, number):
 @each_case
 def test_texts_do_not_overlap_and_are_not_clipped(scenario, number):
     drawing = draw_ladder(told(scenario, number))
-    boxes = [(text, text.box) for text in drawing.texts()]
-    for text, (left, top, right, bottom) in boxes:
-        assert left >= 0, text
-        assert top >= 0, text
-        assert right <= drawing.width, text
-        assert bottom <= drawing.height, text
-    for (one, box), (other, place) in itertools.combinations(boxes, 2):
-        apart = (
-            box[2] <= place[0]
-            or place[2] <= box[0]
-            or box[3] <= place[1]
-            or place[3] <= box[1]
-        )
-        assert apart, (one, other)
+    assert_whole(drawing)
+    assert_apart(drawing.texts())
 
 
 @each_case

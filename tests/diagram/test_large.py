@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 
 import polars as pl
@@ -12,6 +11,7 @@ from analyzer.diagram.cluster import draw_cluster
 from analyzer.diagram.model import picture
 from analyzer.diagram.svg import write_svg
 from analyzer.diagram.text import draw_text
+from tests.diagram.pictures import assert_apart
 from tests.diagram.synthetic import large_cluster
 
 
@@ -32,16 +32,9 @@ def test_it_is_drawn_in_two_seconds():
 
 
 def test_texts_do_not_overlap():
-    boxes = [(text, text.box) for text in drawn()[1].texts()]
-    assert len(boxes) > 200
-    for (one, box), (other, place) in itertools.combinations(boxes, 2):
-        apart = (
-            box[2] <= place[0]
-            or place[2] <= box[0]
-            or box[3] <= place[1]
-            or place[3] <= box[1]
-        )
-        assert apart, (one, other)
+    texts = list(drawn()[1].texts())
+    assert len(texts) > 200
+    assert_apart(texts)
 
 
 def test_links_without_a_label_tell_theirs_on_hover():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import xml.etree.ElementTree as ET
 
@@ -15,7 +14,7 @@ from analyzer.cluster import Cluster
 from analyzer.diagram.svg import write_svg
 from analyzer.diagram.topology import draw_topology
 from analyzer.errors import ClusterError, QueryError
-from tests.diagram.pictures import SVG, groups
+from tests.diagram.pictures import SVG, assert_apart, assert_whole, groups
 from tests.recordings import RECORDED, SCENARIOS, cluster
 
 REFERENCE = RECORDED.parent / "reference"
@@ -61,20 +60,8 @@ def test_the_reference_cluster_as_pasted_is_in_one_picture():
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_texts_do_not_overlap(scenario):
     drawing = draw_topology(topology(cluster(scenario)), title="A", source="b")
-    boxes = [(text, text.box) for text in drawing.texts()]
-    for text, (left, top, right, bottom) in boxes:
-        assert left >= 0, text
-        assert top >= 0, text
-        assert right <= drawing.width, text
-        assert bottom <= drawing.height, text
-    for (one, box), (other, place) in itertools.combinations(boxes, 2):
-        apart = (
-            box[2] <= place[0]
-            or place[2] <= box[0]
-            or box[3] <= place[1]
-            or place[3] <= box[1]
-        )
-        assert apart, (one, other)
+    assert_whole(drawing)
+    assert_apart(drawing.texts())
 
 
 def test_a_selection_keeps_its_services_and_their_pods():

@@ -156,22 +156,17 @@ def _flows(tables: Tables, connection: dict[str, object]) -> pl.DataFrame:
             tunnel="tunnel",
             vni="vni",
             **{
-                f"{name}{part}": pl.when("turned")
-                .then(f"{other}_{part.strip('_')}")
-                .otherwise(f"{same}_{part.strip('_')}")
-                for name, same, other in (
+                name.format(end): pl.when("turned")
+                .then(column.format(other))
+                .otherwise(column.format(same))
+                for end, same, other in (
                     ("src", "originator", "responder"),
                     ("dst", "responder", "originator"),
                 )
-                for part in ("_ip", "_port")
-            },
-            **{
-                f"outer_{name}": pl.when("turned")
-                .then(f"outer_{other}_ip")
-                .otherwise(f"outer_{same}_ip")
-                for name, same, other in (
-                    ("src", "originator", "responder"),
-                    ("dst", "responder", "originator"),
+                for name, column in (
+                    ("{}_ip", "{}_ip"),
+                    ("{}_port", "{}_port"),
+                    ("outer_{}", "outer_{}_ip"),
                 )
             },
         )

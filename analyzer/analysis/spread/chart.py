@@ -8,6 +8,7 @@ import polars as pl
 
 from analyzer.analysis.spread.wording import wrapped
 from analyzer.errors import AnalyzerError
+from analyzer.files import written_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,18 +128,14 @@ def save(chart: VConcatChart, path: Path) -> None:
     path : Path
         Its ending says in which format.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with written_whole(path) as beside:
         match path.suffix.lower():
             case ".html":
-                chart.save(str(partial), format="html", inline=True)
+                chart.save(str(beside), format="html", inline=True)
             case ".png":
-                chart.save(str(partial), format="png", scale_factor=_PNG_SCALE)
+                chart.save(str(beside), format="png", scale_factor=_PNG_SCALE)
             case _:
-                chart.save(str(partial), format="svg")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+                chart.save(str(beside), format="svg")
 
 
 def _altair() -> Any:

@@ -31,6 +31,8 @@ from analyzer.diagram.cluster.said import (
 from analyzer.diagram.palette import OTHER
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.diagram.cluster.plan import Plan
     from analyzer.diagram.model import Vertex
     from analyzer.diagram.scene import Group, Scene
@@ -210,25 +212,7 @@ class Cards:
         )
         style = "unseen" if vertex.kind == "unseen" else "chip"
         group.rect(x, y, DEVICE, height, style, 3)
-        middle = x + DEVICE / 2
-        group.text(
-            middle,
-            y + height / 2 - 2,
-            name,
-            11,
-            bold=True,
-            anchor="middle",
-            room=DEVICE - 6,
-        )
-        group.text(
-            middle,
-            y + height / 2 + 11,
-            meaning,
-            SMALL,
-            style="soft",
-            anchor="middle",
-            room=DEVICE - 4,
-        )
+        _name_and_meaning(group, x, y + height / 2, DEVICE, name, meaning)
 
     def _tunnel_chip(self, vertex: Vertex, x: float, y: float, height: float) -> None:
         host = self.plan.what.hosts.get(vertex.node or "")
@@ -256,42 +240,14 @@ class Cards:
         )
         style = "tunnel" if is_tunnel else ("chip" if vertex.kind else "unseen")
         group.rect(x, y, CHIP, height, style, 3)
-        middle = x + CHIP / 2
-        shift = 0 if meaning else 5
-        group.text(
-            middle,
-            y + height / 2 - 2 + shift,
-            name,
-            11,
-            bold=True,
-            anchor="middle",
-            room=CHIP - 6,
-        )
-        if meaning:
-            group.text(
-                middle,
-                y + height / 2 + 11,
-                meaning,
-                SMALL,
-                style="soft",
-                anchor="middle",
-                room=CHIP - 6,
-            )
+        _name_and_meaning(group, x, y + height / 2, CHIP, name, meaning)
 
     def _local_chip(self, x: float, y: float, height: float, text: str) -> None:
         group = self.scene.group(
             "note", "Answered on the node that took the call: no tunnel"
         )
         group.rect(x, y, CHIP, height, "chip", 3)
-        group.text(
-            x + CHIP / 2,
-            y + height / 2 + 4,
-            text,
-            SMALL,
-            style="soft",
-            anchor="middle",
-            room=CHIP - 6,
-        )
+        _small(group, x, y + height / 2 + 4, CHIP, text)
 
     def _refused(self, row: Row, x: float, y: float) -> None:
         count = sum(each.connections for each in row.refused)
@@ -311,16 +267,7 @@ class Cards:
         text = f"{count:,} no backend"
         row.spots["refused"] = (x, y, CHIP, 24)
         group.rect(x, y, CHIP, 24, "unseen", 3)
-        style = "alarm" if unanswered else "soft"
-        group.text(
-            x + CHIP / 2,
-            y + 16,
-            text,
-            SMALL,
-            style=style,
-            anchor="middle",
-            room=CHIP - 6,
-        )
+        _small(group, x, y + 16, CHIP, text, "alarm" if unanswered else "soft")
 
     def _workload(self, workload: Workload, x: float, y: float, row: Row) -> None:
         frame = self.scene.group("workload", workload.name)
@@ -413,13 +360,7 @@ class Cards:
         if has_kind:
             pill(group, x + 11, at + 1, vertex.kind or "", "kind")
             at += 17
-        for number, (text, style) in enumerate(lines):
-            base = at + 10.5 + number * LINE
-            if style == "name":
-                group.text(x + 11, base, text, 12, bold=True, room=width - 18)
-            else:
-                size = 11 if style == "text" else SMALL
-                group.text(x + 11, base, text, size, style=style, room=width - 18)
+        _lines(group, x + 11, at, width - 18, lines, text_size=11)
 
     def client_card(self, vertex: Vertex, y: float, height: float) -> None:
         """Draw the card of a client."""
@@ -434,9 +375,44 @@ class Cards:
         )
         group.rect(x, y, width, height, "card", 6)
         at = y + (height - LINE * len(lines)) / 2
-        for number, (text, style) in enumerate(lines):
-            base = at + 10.5 + number * LINE
-            if style == "name":
-                group.text(x + 8, base, text, 12, bold=True, room=width - 14)
-            else:
-                group.text(x + 8, base, text, SMALL, style=style, room=width - 14)
+        _lines(group, x + 8, at, width - 14, lines, text_size=SMALL)
+
+
+def _name_and_meaning(
+    group: Group, x: float, middle: float, width: float, name: str, meaning: str
+) -> None:
+    """Write what a chip is, and below it what that means."""
+    base = middle - 2 if meaning else middle + 3
+    group.text(
+        x + width / 2, base, name, 11, bold=True, anchor="middle", room=width - 6
+    )
+    if meaning:
+        _small(group, x, middle + 11, width, meaning)
+
+
+def _small(
+    group: Group, x: float, base: float, width: float, text: str, style: str = "soft"
+) -> None:
+    """Write a small text into the middle of a chip."""
+    group.text(
+        x + width / 2, base, text, SMALL, style=style, anchor="middle", room=width - 6
+    )
+
+
+def _lines(
+    group: Group,
+    x: float,
+    top: float,
+    room: float,
+    lines: Sequence[tuple[str, str]],
+    *,
+    text_size: float,
+) -> None:
+    """Write lines one below the other, each with its style."""
+    for number, (text, style) in enumerate(lines):
+        base = top + 10.5 + number * LINE
+        if style == "name":
+            group.text(x, base, text, 12, bold=True, room=room)
+        else:
+            size = text_size if style == "text" else SMALL
+            group.text(x, base, text, size, style=style, room=room)
