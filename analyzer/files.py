@@ -13,10 +13,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Give a place beside a file to write to; move it there if nothing went wrong."""
+    """Give a place beside a file to write to; move it there if nothing went wrong.
+
+    Errors of the system name the file itself.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield beside
         beside.replace(path)
+    except OSError as error:
+        if error.filename == os.fspath(beside):
+            error.filename = os.fspath(path)
+        raise
     finally:
         beside.unlink(missing_ok=True)

@@ -118,7 +118,11 @@ def test_width_by_bytes_draws_other_links(directory, tmp_path):
     [
         (["--service", "lb-ngins-ds"], "no connection has the service", "lb-nginx-ds"),
         (["-o", "paths.bmp"], "ends in .bmp", ".svg"),
-        (["-o", "nowhere/paths.svg"], "no such file or directory", "spelling"),
+        (
+            ["-o", "nowhere/paths.svg"],
+            "nowhere/paths.svg: no such file or directory",
+            "spelling",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line_and_a_hint(

@@ -217,7 +217,11 @@ def test_shares_over_time_are_a_table_and_a_chart(tmp_path):
         (("--by", "zone"), 2, "'zone' is not one of"),
         (("--unit", "octets"), 2, "'octets' is not one of"),
         (("-o", "chart.jpeg"), 1, "charts are .svg, .png or .html"),
-        (("-o", "nowhere/chart.svg"), 1, "no such file or directory"),
+        (
+            ("-o", "nowhere/chart.svg"),
+            1,
+            "nowhere/chart.svg: no such file or directory",
+        ),
         (("--against", "nothing.pcap"), 1, "nothing.pcap: no such file"),
     ],
 )
