@@ -21,7 +21,8 @@ from analyzer.decode import (
     make_decoder,
 )
 from analyzer.errors import AnalyzerError, QueryError
-from analyzer.flows import FlowBuilder, FlowNames, scan_frames
+from analyzer.flows import FlowBuilder, FlowNames
+from analyzer.flows.scanner import Scanner
 from analyzer.tables import Tables, read_arrow
 from analyzer.tables.batch import (
     index_array,
@@ -37,6 +38,7 @@ from analyzer.tables.schema import (
     TUNNELS,
     arrow_schema,
 )
+from analyzer.threads import available_threads
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -52,7 +54,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from analyzer.cluster import Cluster
-    from analyzer.decode import Decoder
     from analyzer.tables.captures import CaptureSummary
 
     Path_ = str | os.PathLike[str]
@@ -102,18 +103,19 @@ def scan_packets(
         n_rows: int | None,
         batch_size: int | None,  # noqa: ARG001  batches have the size of the buffers
     ) -> Iterator[pl.DataFrame]:
-        run = _Run(
+        with _Run(
             files,
             vxlan_ports=vxlan_ports,
             points=points,
             cluster=cluster,
+            threads=1,  # a query may stop early, and go on in threads of its own
             chunk_size=chunk_size,
-        )
-        run.want_packets(wanted=with_columns, most=n_rows)
-        for batch in run.read():
-            frame = pl.from_arrow(run.finish_packets(batch))
-            assert isinstance(frame, pl.DataFrame)  # noqa: S101  a batch, no column
-            yield frame if predicate is None else frame.filter(predicate)
+        ) as run:
+            run.want_packets(wanted=with_columns, most=n_rows)
+            for batch in run.read():
+                frame = pl.from_arrow(run.finish_packets(batch))
+                assert isinstance(frame, pl.DataFrame)  # noqa: S101  a batch
+                yield frame if predicate is None else frame.filter(predicate)
 
     empty = pl.from_arrow(arrow_schema("packets").empty_table())
     assert isinstance(empty, pl.DataFrame)  # noqa: S101  a table, no column
@@ -132,6 +134,7 @@ def build_tables(
     active_timeout: float | None = None,
     packets: bool = False,
     filter: str | None = None,  # noqa: A002  the word of the command line
+    threads: int | None = None,
     progress: Progress | None = None,
     chunk_size: int = CHUNK_SIZE,
 ) -> Tables:
@@ -155,6 +158,9 @@ def build_tables(
         Build the packets table, too.
     filter : str, optional
         SQL condition over the flows' columns; other flows are left out.
+    threads : int, optional
+        Threads that decode and build flows; one per processor if not given. The tables
+        do not depend on it.
     progress : callable, optional
         Told the octets read so far and those of all files, None for a stream.
     chunk_size : int
@@ -182,6 +188,7 @@ def build_tables(
         vxlan_ports=vxlan_ports,
         points=points,
         cluster=cluster,
+        threads=threads,
         progress=progress,
         chunk_size=chunk_size,
     ) as run:
@@ -219,6 +226,7 @@ def write_tables(
     packets: bool = False,
     parquet: bool = False,
     filter: str | None = None,  # noqa: A002  the word of the command line
+    threads: int | None = None,
     progress: Progress | None = None,
     chunk_size: int = CHUNK_SIZE,
 ) -> Tables:
@@ -233,7 +241,7 @@ def write_tables(
     parquet : bool
         Write Parquet files instead of Arrow IPC files.
     cluster, points, vxlan_ports, idle_timeout, active_timeout, packets, filter,
-    progress, chunk_size
+    threads, progress, chunk_size
         As for :func:`build_tables`.
 
     Returns
@@ -255,6 +263,7 @@ def write_tables(
         vxlan_ports=vxlan_ports,
         points=points,
         cluster=cluster,
+        threads=threads,
         progress=progress,
         chunk_size=chunk_size,
     )
@@ -344,41 +353,27 @@ def _correlated(
         yield name, to_arrow(getattr(found, name), name).to_batches()
 
 
-def limit_threads(number: int) -> None:
-    """Let the libraries below take no more threads than this, for the whole process.
-
-    Parameters
-    ----------
-    number : int
-        At least 1. Decoding takes one thread, whatever the number.
-    """
-    import pyarrow as pa
-
-    # polars reads it when it is imported.
-    os.environ["POLARS_MAX_THREADS"] = str(number)
-    pa.set_cpu_count(number)
-    pa.set_io_thread_count(number)
-
-
 def summarise(
     captures: Sequence[Path_],
     *,
     vxlan_ports: Sequence[int] = (),
     points: Mapping[Path_, str] | None = None,
     cluster: Cluster | None = None,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> list[CaptureSummary]:
     """Decode captures for their totals alone."""
-    run = _Run(
+    with _Run(
         _paths(captures),
         vxlan_ports=vxlan_ports,
         points=points,
         cluster=cluster,
+        threads=threads,
         progress=progress,
-    )
-    for _ in run.read():
-        pass
-    return run.summaries
+    ) as run:
+        for _ in run.read():
+            pass
+        return run.summaries
 
 
 class _Run:
@@ -391,6 +386,7 @@ class _Run:
         vxlan_ports: Sequence[int] = (),
         points: Mapping[Path_, str] | None = None,
         cluster: Cluster | None = None,
+        threads: int | None = None,
         progress: Progress | None = None,
         chunk_size: int = CHUNK_SIZE,
     ) -> None:
@@ -402,8 +398,10 @@ class _Run:
         self._cluster = cluster
         self._progress = _Progress(paths, progress)
         self._chunk_size = chunk_size
+        self._threads = threads or available_threads()
         self._addresses = AddressTable()
-        self._decoder: Decoder = make_decoder(vxlan_ports)
+        self._decoders = [make_decoder(vxlan_ports) for _ in range(self._threads)]
+        self._scanner: Scanner | None = None
         self._flows: FlowBuilder | None = None
         self._packets: PacketBatches | None = None
         self._point_names: list[str] = []
@@ -414,6 +412,8 @@ class _Run:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._scanner is not None:
+            self._scanner.close()
         if self._flows is not None:
             self._flows.close()
 
@@ -428,6 +428,7 @@ class _Run:
             self._addresses,
             idle_timeout=idle_timeout,
             active_timeout=active_timeout,
+            threads=self._threads,
             scratch=None if scratch is None else os.fspath(scratch),
         )
 
@@ -439,18 +440,20 @@ class _Run:
 
     def read(self) -> Iterator[pa.RecordBatch]:
         """Read all captures; give batches of packets with dictionary indices."""
+        self._scanner = Scanner(self._decoders, self._flows, self._packets)
         for number, path in enumerate(self._paths):
-            yield from self._read_capture(number, Capture(path, self._names[number]))
+            capture = Capture(path, self._names[number])
+            yield from self._read_capture(number, capture, self._scanner)
             if self._packets is not None and self._packets.rows.satisfied:
                 return
 
     def flow_batches(self, *, reuse: bool) -> Iterator[pa.RecordBatch]:
         """Give all flows, once; with `reuse` each batch is lost with the next."""
         assert self._flows is not None  # noqa: S101  a mistake of this module
-        table = self._flows.table
-        dictionaries = self._dictionaries(table.protocols)
+        met = self._flows.protocols
+        dictionaries = self._dictionaries(met)
         points = _unique(self._point_names)
-        protocols = {number: index for index, number in enumerate(table.protocols)}
+        protocols = {number: index for index, number in enumerate(met)}
         names = FlowNames(
             self._point_captures,
             [points[name] for name in self._point_names],
@@ -463,7 +466,8 @@ class _Run:
     def finish_packets(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Give a batch of packets the meaning of its indices, as known by now."""
         assert self._packets is not None  # noqa: S101  a mistake of this module
-        self._name_points()
+        assert self._scanner is not None  # noqa: S101  nor read yet
+        self._name_points(self._scanner)
         dictionaries = self._dictionaries(self._packets.protocols)
         if "point" in batch.schema.names:
             points = _unique(self._point_names)
@@ -479,30 +483,35 @@ class _Run:
         """Say what the tables were made from."""
         return table_metadata(self.summaries, analyzer.__version__)
 
-    def _read_capture(self, number: int, capture: Capture) -> Iterator[pa.RecordBatch]:
+    def _read_capture(
+        self, number: int, capture: Capture, scanner: Scanner
+    ) -> Iterator[pa.RecordBatch]:
         started = time.perf_counter()
-        self._decoder.begin_capture()
+        scanner.begin_capture()
         self._capture, self._number = capture, number
         flows, packets = self._flows, self._packets
         if flows is not None:
-            flows.table.begin_capture()
+            flows.begin_capture()
         for _ in capture.chunks(
             chunk_size=self._chunk_size, progress=self._progress.advance
         ):
-            while not scan_frames(capture, self._decoder, flows, packets):
+            while not scanner.scan(capture.reader):
                 assert packets is not None  # noqa: S101  only packets fill up
+                scanner.finish()
                 yield packets.take(number)
                 if packets.rows.satisfied:
                     return
-            if flows is not None:
+            if flows is not None and flows.worth_spooling:
+                scanner.finish()
                 flows.spool_ended()
+        scanner.finish()
         if packets is not None and packets.rows.count:
             yield packets.take(number)
         if flows is not None:
             flows.end_capture(last=number == len(self._paths) - 1)
-        self._name_points()
+        self._name_points(scanner)
         summary = capture.summary()
-        describe_frames(self._decoder, summary)
+        describe_frames(scanner.decoder, summary)
         summary.points = list(
             dict.fromkeys(
                 name
@@ -515,12 +524,12 @@ class _Run:
         summary.seconds = time.perf_counter() - started
         self.summaries.append(summary)
 
-    def _name_points(self) -> None:
+    def _name_points(self, scanner: Scanner) -> None:
         """Name the observation points that the decoder has met by now."""
         interfaces = self._capture.reader.interfaces
         cluster = self._cluster
         nodes = [node.name for node in cluster.nodes] if cluster else []
-        for point, (interface, index) in self._decoder.capture_points.items():
+        for point, (interface, index) in scanner.capture_points.items():
             if point < len(self._point_names):
                 continue
             given = self._given.get(self._capture.path)

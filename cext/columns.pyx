@@ -28,7 +28,6 @@ cdef class Columns:
 
     def __cinit__(self, Py_ssize_t rows, data, validity, offsets):
         cdef int column
-        cdef Py_ssize_t size
         self.rows = rows
         self.count = len(data)
         self.views = [data, validity, offsets]
@@ -36,18 +35,19 @@ cdef class Columns:
         self.widths = <uint8_t*>calloc(self.count, sizeof(uint8_t))
         self.validity = <uint8_t**>calloc(self.count, sizeof(void*))
         self.offsets = <int32_t**>calloc(self.count, sizeof(void*))
+        self.sizes = <Py_ssize_t*>calloc(self.count, sizeof(Py_ssize_t))
         self.validity_sizes = <Py_ssize_t*>calloc(self.count, sizeof(Py_ssize_t))
         self.buffers = <Py_buffer*>calloc(3 * self.count, sizeof(Py_buffer))
         if not (
             self.data and self.widths and self.validity and self.offsets
-            and self.validity_sizes and self.buffers
+            and self.sizes and self.validity_sizes and self.buffers
         ):
             raise MemoryError
         for column in range(self.count):
             self.data[column] = self.address_of(data[column])
             if self.data[column] != NULL:
-                size = self.buffers[self.buffer_count - 1].len
-                self.widths[column] = <uint8_t>(size // rows)
+                self.sizes[column] = self.buffers[self.buffer_count - 1].len
+                self.widths[column] = <uint8_t>(self.sizes[column] // rows)
             self.validity[column] = <uint8_t*>self.address_of(validity[column])
             if self.validity[column] != NULL:
                 self.validity_sizes[column] = self.buffers[self.buffer_count - 1].len
@@ -68,14 +68,21 @@ cdef class Columns:
         free(self.buffers)
         free(self.data)
         free(self.widths)
+        free(self.sizes)
         free(self.validity)
         free(self.validity_sizes)
         free(self.offsets)
 
-    cdef void clear(self) noexcept nogil:
-        """Make every value known, and every list end where it begins."""
+    cdef void clear(self, Py_ssize_t coming) noexcept nogil:
+        """Make every value known, and every list end where it begins.
+
+        Behind fewer rows than there is room for, nothing of earlier ones is left: the
+        padding goes into files.
+        """
         cdef int column
         for column in range(self.count):
+            if coming < self.rows and self.data[column] != NULL:
+                memset(self.data[column], 0, self.sizes[column])
             if self.validity[column] != NULL:
                 memset(self.validity[column], 0xFF, self.validity_sizes[column])
             if self.offsets[column] != NULL:

@@ -165,7 +165,6 @@ cdef enum:
     MAX_TUNNEL_DEPTH = 8
     DIGEST_OCTETS = 32      # of the payload; also there with a snapshot length of 128
     MOST_VNIS = 65536       # counted one by one; a capture with more is no cluster's
-    MOST_POINTS = 65535
 
 # LINKTYPE_ values of the tcpdump group.
 cdef enum:
@@ -246,22 +245,18 @@ cdef class Decoder:
         self.vxlan_port_count = len(ports)
         self.vni_capacity = 16
         self.vnis = <VniCount*>malloc(self.vni_capacity * sizeof(VniCount))
-        self.point_capacity = 16
-        self.points = <PointKey*>malloc(self.point_capacity * sizeof(PointKey))
-        if self.vnis == NULL or self.points == NULL:
+        if self.vnis == NULL:
             raise MemoryError
         self.begin_capture()
 
     def __dealloc__(self):
         free(self.vnis)
-        free(self.points)
 
     def begin_capture(self):
-        """Forget the counts of the capture before; points go on being numbered."""
-        self.frame = self.captured_bytes = self.wire_bytes = self.non_ip = 0
+        """Forget the counts of the capture before."""
+        self.packets = self.captured_bytes = self.wire_bytes = self.non_ip = 0
         self.first_time = self.last_time = NO_TIME
         self.vni_count = self.last_vni = 0
-        self.point_base = self.last_point = self.point_count
         for tunnel in range(TUNNEL_COUNT):
             self.tunnels[tunnel] = 0
         for reason in range(STOP_REASON_COUNT):
@@ -272,7 +267,7 @@ cdef class Decoder:
     def counts(self):
         """Totals of the capture: plain numbers, keyed by name."""
         return {
-            "packets": self.frame,
+            "packets": self.packets,
             "captured_bytes": self.captured_bytes,
             "wire_bytes": self.wire_bytes,
             "start_time": None if self.first_time == NO_TIME else self.first_time,
@@ -303,15 +298,25 @@ cdef class Decoder:
             if self.stops[reason][layer]
         }
 
-    @property
-    def capture_points(self):
-        """Observation points of this capture: number -> (interface, SLL2 index)."""
-        return {
-            index: (self.points[index].interface, self.points[index].link_interface)
-            for index in range(self.point_base, self.point_count)
-        }
+    def absorb(self, Decoder other not None):
+        """Add what another decoder has counted of the same capture."""
+        self.packets += other.packets
+        self.captured_bytes += other.captured_bytes
+        self.wire_bytes += other.wire_bytes
+        self.non_ip += other.non_ip
+        self.first_time = earlier(self.first_time, other.first_time)
+        self.last_time = max(self.last_time, other.last_time)
+        for tunnel in range(TUNNEL_COUNT):
+            self.tunnels[tunnel] += other.tunnels[tunnel]
+        for reason in range(STOP_REASON_COUNT):
+            for layer in range(LAYER_COUNT):
+                self.stops[reason][layer] += other.stops[reason][layer]
+        for index in range(other.vni_count):
+            self.count_vni(other.vnis[index].vni, other.vnis[index].frames)
+        self.out_of_memory |= other.out_of_memory
+        other.begin_capture()
 
-    cdef void count_vni(self, uint32_t vni) noexcept nogil:
+    cdef void count_vni(self, uint32_t vni, uint64_t frames) noexcept nogil:
         cdef uint32_t index = 0
         cdef VniCount* larger
         while index < self.vni_count and self.vnis[index].vni != vni:
@@ -331,73 +336,23 @@ cdef class Decoder:
             self.vnis[index].vni = vni
             self.vnis[index].frames = 0
             self.vni_count += 1
-        self.vnis[index].frames += 1
+        self.vnis[index].frames += frames
         self.last_vni = index
 
-    cdef uint32_t point_of(
-        self, uint32_t interface, uint32_t link_interface
-    ) noexcept nogil:
-        """Number the observation points of all captures in order of appearance."""
-        cdef uint32_t index = self.last_point
-        cdef PointKey* larger
-        if (
-            likely_true(index < self.point_count)
-            and self.points[index].interface == interface
-            and self.points[index].link_interface == link_interface
-        ):
-            return index
-        index = self.point_base
-        while index < self.point_count and not (
-            self.points[index].interface == interface
-            and self.points[index].link_interface == link_interface
-        ):
-            index += 1
-        if index == self.point_count:
-            if index == MOST_POINTS:
-                return index - 1    # the rest share the last
-            if index == self.point_capacity:
-                larger = <PointKey*>realloc(
-                    self.points, 2 * self.point_capacity * sizeof(PointKey)
-                )
-                if larger == NULL:
-                    self.out_of_memory = True
-                    return index - 1
-                self.points = larger
-                self.point_capacity *= 2
-            self.points[index].interface = interface
-            self.points[index].link_interface = link_interface
-            self.point_count += 1
-        self.last_point = index
-        return index
-
     cdef void decode(self, Packet* packets, int count) noexcept nogil:
-        """Decode a batch of packets, in order, of which the reader filled in a part."""
+        """Decode a batch of packets of which the reader filled in a part."""
         cdef int index
         cdef Packet* packet
-        cdef const PointKey* point
         cdef uint64_t captured_bytes = 0, wire_bytes = 0
         cdef int64_t first_time = self.first_time, last_time = self.last_time
+        self.packets += count
         for index in range(count):
             packet = &packets[index]
-            self.frame += 1
-            packet.frame = self.frame
             decode_frame(packet, self.vxlan_ports, self.vxlan_port_count)
             captured_bytes += packet.captured_length
             wire_bytes += packet.wire_length
-            if packet.time != NO_TIME:
-                if packet.time > last_time:
-                    last_time = packet.time
-                if packet.time < first_time or first_time == NO_TIME:
-                    first_time = packet.time
-            point = &self.points[self.last_point]
-            if likely_true(
-                packet.interface == point.interface
-                and packet.link_interface == point.link_interface
-                and self.last_point < self.point_count
-            ):
-                packet.point = self.last_point
-            else:
-                packet.point = self.point_of(packet.interface, packet.link_interface)
+            last_time = max(last_time, packet.time)
+            first_time = earlier(first_time, packet.time)
             self.non_ip += packet.ip_version == 0
             self.tunnels[packet.tunnel] += 1
             if packet.has & HAS_VNI:
@@ -407,13 +362,20 @@ cdef class Decoder:
                 ):
                     self.vnis[self.last_vni].frames += 1
                 else:
-                    self.count_vni(packet.vni)
+                    self.count_vni(packet.vni, 1)
             if likely_false(packet.stop_reason):
                 self.stops[packet.stop_reason][packet.stop_layer] += 1
         self.captured_bytes += captured_bytes
         self.wire_bytes += wire_bytes
         self.first_time = first_time
         self.last_time = last_time
+
+
+cdef inline int64_t earlier(int64_t a, int64_t b) noexcept nogil:
+    """Give the earlier of two times, of which either may not be known."""
+    if likely_false(a == NO_TIME or b == NO_TIME):
+        return max(a, b)
+    return min(a, b)
 
 
 cdef inline void forget(Packet* packet) noexcept nogil:

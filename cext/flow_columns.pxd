@@ -22,6 +22,7 @@ from cext.community_id cimport (
 )
 from cext.cursor cimport little64
 from cext.frame cimport NO_TIME
+from cext.icmp_key cimport ICMP_ERROR_PORTS, ICMP_UNKNOWN
 from cext.record cimport (
     MARK_ACKED_ISN,
     MARK_SAMPLE,
@@ -68,10 +69,6 @@ from cext.wire.ipv4 cimport (
     PROTOCOL_UDP,
 )
 from cext.wire.tcp cimport TCP_OPTION_MSS, TCP_OPTION_TIMESTAMPS, TCP_SYN
-
-cdef enum:
-    ICMP_ERROR_PORTS = 0x8000   # in place of an identifier, where there is none
-    ICMP_UNKNOWN = 0xFFFF       # in place of a type that was cut off
 
 # The columns, in the order of FLOWS in analyzer/tables/schema.py.
 cdef enum:

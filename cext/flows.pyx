@@ -1,10 +1,10 @@
-"""Packets to flows: the table of live flows, and its rows as columns.
+"""Packets to flows: the table of live flows.
 
 Packets are looked up in batches: while the index slots and then the records of one
 batch come from memory, the packets of the batch before are accounted one by one, in
 capture order. A record leaves the table when its flow has ended or timed out, in a
-sweep that goes on at fixed packet numbers; so the rows and their order depend on the
-packets alone, not on how they arrive in batches.
+sweep at fixed packet numbers; so the rows depend on the packets alone, not on how they
+arrive in batches or which share of the flows a table holds.
 """
 
 cimport cython
@@ -18,18 +18,14 @@ from libc.stdint cimport (
     uint32_t,
     uint64_t,
 )
-from libc.stdlib cimport calloc, free, malloc, qsort, realloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 import secrets
 
 from analyzer._cext.addresses cimport AddressTable
-from analyzer._cext.columns cimport Columns
 from cext.cursor cimport (
     CACHE_LINE,
-    be16,
-    be32,
-    be64,
     clear_lines,
     fold_multiply,
     likely_false,
@@ -39,37 +35,35 @@ from cext.cursor cimport (
     raw32,
     raw64,
 )
-from cext.flow_columns cimport (
-    COLUMN_COUNT,
-    ICMP_ERROR_PORTS,
-    ICMP_UNKNOWN,
-    RowWriter,
-    write_flow,
-)
 from cext.frame cimport FRAME_BATCH, NO_TIME
+from cext.icmp_key cimport ICMP_ERROR_PORTS, ICMP_UNKNOWN, icmp_ports
 from cext.packet cimport (
     HAS_ACK,
     HAS_DIGEST,
     HAS_FLAGS,
     HAS_ICMP,
-    HAS_ICMP_ID,
     HAS_IP_VNI,
     HAS_PAYLOAD_LENGTH,
     HAS_PORTS,
     HAS_SEQ,
     HAS_VLAN,
-    IS_COOKED_V1,
+    IS_COPY,
     IS_FRAGMENT,
+    IS_JOINED,
     IS_LATER_FRAGMENT,
     Address,
     Packet,
 )
+from cext.quoted cimport read_quoted
 from cext.record cimport (
     MARK_ENDED,
     MARK_GAP,
     MARK_SAMPLE,
     MARK_TAIL_SAMPLE,
     MARK_VLAN,
+    SEGMENT_BITS,
+    SEGMENT_MASK,
+    SEGMENT_SIZE,
     STATE_ORIGINATOR_1,
     STATE_OUTER_SWAPPED,
     STATE_PAYLOAD_UNKNOWN,
@@ -78,13 +72,11 @@ from cext.record cimport (
     FlowCold,
     FlowHead,
     FlowHot,
-    FlowRecord,
     FlowSide,
     FlowTail,
     count_copy,
     count_fragment,
     count_icmp_error,
-    first_frame_of,
     insert_sample,
 )
 from cext.tcp_state cimport (
@@ -95,24 +87,7 @@ from cext.tcp_state cimport (
     originator_of,
     starts_anew,
 )
-from cext.wire.icmp cimport (
-    icmp6_counterpart,
-    icmp6_is_query,
-    icmp_counterpart,
-    icmp_is_query,
-)
-from cext.wire.ipv4 cimport (
-    IPV4_FRAGMENT_OFFSET,
-    PROTOCOL_ICMP,
-    PROTOCOL_ICMP6,
-    PROTOCOL_SCTP,
-    PROTOCOL_TCP,
-    PROTOCOL_UDP,
-    Ipv4Header,
-    ipv4_fragment,
-    ipv4_header_length,
-)
-from cext.wire.ipv6 cimport Ipv6Header
+from cext.wire.ipv4 cimport PROTOCOL_ICMP, PROTOCOL_ICMP6, PROTOCOL_TCP
 from cext.wire.tcp cimport TCP_ACK, TCP_FIN, TCP_SYN
 
 cdef extern from "<sys/mman.h>" nogil:
@@ -125,17 +100,9 @@ cdef extern from "<stdlib.h>" nogil:
 
 cdef enum:
     KEY_OCTETS = 20                 # that FlowHead and Lookup begin with
-    SEGMENT_BITS = 16
-    SEGMENT_SIZE = 1 << SEGMENT_BITS
-    SEGMENT_MASK = SEGMENT_SIZE - 1
     HUGE_PAGE = 2 << 20
     MOST_SEGMENTS = 1 << 15         # 2^31 live flows
     FIRST_SLOTS = 1 << 16
-    # A sweep goes on every TICK packets, by SWEEP_STEP records.
-    TICK = 4096
-    SWEEP_STEP = 16384
-    FRAGMENT_SLOTS = 1 << 14
-    SIGHTING_SLOTS = 1 << 16
     FIRST_TUNNELS = 64
 
 cdef extern from *:
@@ -146,12 +113,9 @@ cdef extern from *:
 
     #define SECOND ((int64_t)1000000000)
     #define CLOSED_LINGER (60 * SECOND)     /* TIME_WAIT of Linux */
-    #define FRAGMENT_LIFE (60 * SECOND)     /* RFC 8200 section 4.5 */
     #define LEAST_SWEEP_INTERVAL (SECOND / 10)
     /* How far times may run backwards before a sweep and a look-up could disagree. */
     #define DISORDER (5 * SECOND)
-    /* One packet passes the devices of one host within this time. */
-    #define COPY_WINDOW ((int64_t)5000000)
     /* Beyond it, a sample's time would need more than the 32 bits that are kept. */
     #define SAMPLE_TIME_SPAN ((int64_t)UINT32_MAX * 1000)
 
@@ -161,45 +125,26 @@ cdef extern from *:
     const uint64_t SLOT_EMPTY
     const uint64_t SLOT_REMOVED
     const int64_t CLOSED_LINGER
-    const int64_t FRAGMENT_LIFE
     const int64_t LEAST_SWEEP_INTERVAL
     const int64_t DISORDER
-    const int64_t COPY_WINDOW
     const int64_t SAMPLE_TIME_SPAN
     const uint64_t ID_1
     const uint64_t ID_2
 
-cdef struct FirstFrame:
-    uint64_t frame
-    uint32_t record
-
-
-cdef int by_frame(const void* a, const void* b) noexcept nogil:
-    cdef uint64_t first = (<const FirstFrame*>a).frame
-    cdef uint64_t second = (<const FirstFrame*>b).frame
-    return (first > second) - (first < second)
-
 
 @cython.final
 cdef class FlowTable:
-    """Group the packets of one capture after another into flows.
+    """Group packets of one capture after another into flows: all, or a shard of them.
 
     Parameters
     ----------
-    addresses : AddressTable
-        Numbers the addresses, shared with the other tables of a run.
     idle_timeout, active_timeout : int
         Nanoseconds after which a flow without packets ends, and after which a flow is
         cut although it goes on (0: never).
     """
 
-    column_count = COLUMN_COUNT
-    record_size = sizeof(FlowRecord)
-
-    def __cinit__(
-        self, AddressTable addresses, int64_t idle_timeout, int64_t active_timeout
-    ):
-        self.addresses = addresses
+    def __cinit__(self, int64_t idle_timeout, int64_t active_timeout):
+        self.addresses = AddressTable()
         self.idle_timeout = idle_timeout
         self.closed_timeout = min(idle_timeout, CLOSED_LINGER)
         self.active_timeout = active_timeout
@@ -213,17 +158,14 @@ cdef class FlowTable:
         self.tunnel_capacity = FIRST_TUNNELS
         self.tunnels = <TunnelEntry*>malloc(FIRST_TUNNELS * sizeof(TunnelEntry))
         self.tunnel_slots = <TunnelSlot*>calloc(2 * FIRST_TUNNELS, sizeof(TunnelSlot))
-        self.fragments = <FragmentEntry*>calloc(FRAGMENT_SLOTS, sizeof(FragmentEntry))
-        self.sightings = <SightingEntry*>calloc(SIGHTING_SLOTS, sizeof(SightingEntry))
         if not (
             self.hot and self.cold and self.tails and self.index and self.tunnels
-            and self.tunnel_slots and self.fragments and self.sightings
+            and self.tunnel_slots
         ):
             raise MemoryError
         # A capture made to collide under one seed does not under the next.
         for number in range(3):
             self.seeds[number] = secrets.randbits(64) | 1
-        self.begin_capture()
 
     def __dealloc__(self):
         cdef uint32_t segment
@@ -238,50 +180,27 @@ cdef class FlowTable:
         free(self.index)
         free(self.tunnels)
         free(self.tunnel_slots)
-        free(self.fragments)
-        free(self.sightings)
         free(self.ended)
-        free(self.order)
 
     def begin_capture(self):
-        """Start with an empty table; the rows before must have been retired."""
+        """Start with an empty table; the rows before must have been taken."""
         memset(self.index, 0, self.slots * sizeof(uint64_t))
-        memset(self.fragments, 0, FRAGMENT_SLOTS * sizeof(FragmentEntry))
-        memset(self.sightings, 0, SIGHTING_SLOTS * sizeof(SightingEntry))
-        self.used = self.free_record = self.live = self.written = 0
+        self.used = self.free_record = self.live = 0
         self.taken = self.removed = 0
         self.shuffled = False
-        self.now = self.swept = NO_TIME
-        self.sweep_at = self.sweep_end = 0
-        self.packets = 0
         self.waiting = self.waiting_count = 0
-        free(self.order)
-        self.order = NULL
 
-    cdef void add(self, const Packet* packets, int count) noexcept nogil:
-        """Take a batch of at most FRAME_BATCH packets, in order.
+    cdef void add(self, const Packet** packets, int count) noexcept nogil:
+        """Take at most FRAME_BATCH packets, in order.
 
-        The packets must stay where they are until the next batch but one, or `flush`.
+        They are looked up, and those of the batch before accounted while memory
+        answers. The packets must stay where they are until the next batch but one, or
+        `flush`.
         """
-        cdef int before = <int>min(<uint64_t>count, TICK - self.packets % TICK)
-        self.add_some(packets, before)
-        if self.packets % TICK == 0:
-            self.flush()
-            self.sweep()
-        if before < count:
-            self.add_some(packets + before, count - before)
-
-    cdef void add_some(self, const Packet* packets, int count) noexcept nogil:
-        """Look packets up, and account those before while memory answers."""
         cdef Lookup* keys = self.keys[1 - self.waiting]
         cdef int index, known = 0
-        self.packets += count
         for index in range(count):
-            if packets[index].time > self.now:
-                self.now = packets[index].time
-            known += describe(self, &packets[index], &keys[known])
-        if likely_false(self.swept == NO_TIME):
-            self.swept = self.now
+            known += describe(self, packets[index], &keys[known])
         self.flush()
         self.waiting = 1 - self.waiting
         self.waiting_count = known
@@ -430,64 +349,6 @@ cdef class FlowTable:
         cold.sides[0].first_seen[1] = <uint32_t>(packet.frame >> 32)
         return record
 
-    cdef bint seen_elsewhere(self, const Lookup* key) noexcept nogil:
-        """Whether SLL shows a packet again that passed another interface just now."""
-        cdef const Packet* packet = key.packet
-        cdef uint64_t hashed = fold_multiply(
-            (<uint64_t>key.hash << 32 | packet.seq) ^ self.seeds[1],
-            (<uint64_t>packet.ack << 32 | <uint32_t>packet.ip_id << 16
-             | packet.tcp_flags << 8 | key.side) ^ self.seeds[2],
-        )
-        cdef SightingEntry* entry
-        hashed = fold_multiply(
-            hashed ^ packet.ip_length, packet.payload_length ^ self.seeds[0]
-        )
-        if packet.has & HAS_DIGEST:
-            hashed ^= packet.digest
-        entry = &self.sightings[hashed & (SIGHTING_SLOTS - 1)]
-        if (
-            entry.packet == hashed
-            and 0 <= packet.time - entry.time <= COPY_WINDOW
-            and packet.time != NO_TIME
-        ):
-            return True
-        entry.packet = hashed
-        entry.time = packet.time
-        return False
-
-    cdef void join_fragment(
-        self,
-        const Packet* packet,
-        uint16_t* src_port,
-        uint16_t* dst_port,
-        uint64_t tunnel,
-    ) noexcept nogil:
-        """Remember the ports of a first fragment, or recall them for a later one.
-
-        Those of ICMP are what stands for ports in its key.
-        """
-        cdef uint64_t hashed = fold_multiply(
-            packet.src.high ^ self.seeds[0], packet.src.low ^ self.seeds[1]
-        )
-        cdef FragmentEntry* entry
-        hashed = fold_multiply(hashed ^ packet.dst.high, packet.dst.low ^ self.seeds[2])
-        hashed = fold_multiply(
-            hashed ^ packet.fragment_id ^ tunnel,
-            self.seeds[0] ^ packet.protocol ^ <uint32_t>packet.point << 8,
-        )
-        entry = &self.fragments[hashed & (FRAGMENT_SLOTS - 1)]
-        if not packet.has & IS_LATER_FRAGMENT:
-            if packet.has & (HAS_PORTS | HAS_ICMP):
-                entry.datagram = hashed
-                entry.time = packet.time
-                entry.src_port = src_port[0]
-                entry.dst_port = dst_port[0]
-        elif entry.datagram == hashed and (
-            packet.time - entry.time <= FRAGMENT_LIFE or packet.time == NO_TIME
-        ):
-            src_port[0] = entry.src_port
-            dst_port[0] = entry.dst_port
-
     cdef void count_quoted(self, const Packet* packet) noexcept nogil:
         """Find the flow of the packet that an ICMP error quotes; count the error."""
         cdef Packet quoted
@@ -573,25 +434,18 @@ cdef class FlowTable:
         self.tunnel_slots = slots
         return True
 
-    cdef void sweep(self) noexcept nogil:
-        """Take a step through the table; what has ended or timed out leaves it."""
-        cdef uint32_t record, stop, hash
+    cdef void sweep(self, int64_t now, uint64_t number) noexcept nogil:
+        """Let all that has ended or timed out leave the table; nothing may wait."""
+        cdef uint32_t record, hash
         cdef uint64_t tunnel
         cdef FlowHot* flow
         cdef Lookup key
-        if self.sweep_end == 0:
-            if self.now == NO_TIME or self.now - self.swept < self.sweep_interval:
-                return
-            self.swept = self.now
-            self.sweep_at = 0
-            self.sweep_end = self.used
-        stop = min(self.sweep_end, self.sweep_at + SWEEP_STEP)
-        for record in range(self.sweep_at, stop):
+        for record in range(self.used):
             flow = &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
             if flow.head.ip_version == 0:
                 continue        # free
             if not flow.head.marks & MARK_ENDED:
-                if not expired(self, flow, self.now - DISORDER):
+                if not expired(self, flow, now - DISORDER):
                     continue
                 memcpy(&key, flow, KEY_OCTETS)
                 tunnel = self.tunnels[key.tunnel - 1].hash if key.tunnel else 0
@@ -599,14 +453,11 @@ cdef class FlowTable:
                 self.index[self.place_of(hash, record)] = SLOT_REMOVED
                 self.removed += 1
                 self.live -= 1
-            if not self.keep_ended(record):
+            if not self.keep_ended(record, number):
                 return
             flow.head.ip_version = 0
             flow.head.ends[0] = self.free_record
             self.free_record = record + 1
-        self.sweep_at = stop
-        if stop == self.sweep_end:
-            self.sweep_end = 0
 
     cdef void end_record(self, uint32_t record) noexcept nogil:
         """End a flow whose five-tuple begins anew; its slot is the new flow's."""
@@ -616,200 +467,26 @@ cdef class FlowTable:
         head.marks |= MARK_ENDED
         self.live -= 1
 
-    cdef bint keep_ended(self, uint32_t record) noexcept nogil:
+    cdef bint keep_ended(self, uint32_t record, uint64_t sweep) noexcept nogil:
         """Copy a record to the rows that wait to be taken."""
-        cdef FlowRecord* larger
-        cdef FlowRecord* kept
+        cdef EndedFlow* larger
+        cdef EndedFlow* kept
         cdef size_t capacity
         if self.ended_count == self.ended_capacity:
             capacity = 2 * self.ended_capacity if self.ended_capacity else 4096
-            larger = <FlowRecord*>realloc(self.ended, capacity * sizeof(FlowRecord))
+            larger = <EndedFlow*>realloc(self.ended, capacity * sizeof(EndedFlow))
             if larger == NULL:
                 self.out_of_memory = True
                 return False
             self.ended = larger
             self.ended_capacity = capacity
         kept = &self.ended[self.ended_count]
-        kept.hot = self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-        kept.cold = self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-        kept.tail = self.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-        number_ends(self, &kept.hot.head)
+        kept.sweep = sweep
+        kept.flow.hot = self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        kept.flow.cold = self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
+        kept.flow.tail = self.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK]
         self.ended_count += 1
         return True
-
-    def take_ended(self):
-        """Take the rows that have left the table, as opaque octets."""
-        taken = (<const char*>self.ended)[: self.ended_count * sizeof(FlowRecord)]
-        self.ended_count = 0
-        return taken
-
-    @property
-    def ended_rows(self):
-        """Rows that wait to be taken."""
-        return self.ended_count
-
-    cdef bint sort_records(self) noexcept nogil:
-        """Find the order of the first frames, where freed records were used again."""
-        cdef FirstFrame* frames = <FirstFrame*>malloc(self.used * sizeof(FirstFrame))
-        cdef uint32_t record, count = 0
-        self.order = <uint32_t*>malloc(self.used * sizeof(uint32_t))
-        if frames == NULL or self.order == NULL:
-            free(frames)
-            self.out_of_memory = True
-            return False
-        for record in range(self.used):
-            if self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK].head.ip_version:
-                frames[count].frame = first_frame_of(
-                    &self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-                )
-                frames[count].record = record
-                count += 1
-        qsort(frames, count, sizeof(FirstFrame), by_frame)
-        for record in range(count):
-            self.order[record] = frames[record].record
-        free(frames)
-        self.used = count
-        return True
-
-    def end_capture(self):
-        """Fix the order of the rows that are left: that of their first frames."""
-        cdef bint sorted = True
-        if self.shuffled or self.free_record:
-            with nogil:
-                sorted = self.sort_records()
-        if not sorted:
-            raise MemoryError
-
-    def retire(self, uint32_t most):
-        """Move up to `most` of the rows that are left to those that wait to be taken.
-
-        Returns False when none is left.
-        """
-        cdef uint32_t stop = min(self.used, self.written + most)
-        cdef uint32_t position
-        with nogil:
-            for position in range(self.written, stop):
-                if not self.keep_ended(
-                    position if self.order == NULL else self.order[position]
-                ):
-                    break
-        if self.out_of_memory:
-            raise MemoryError
-        self.written = stop
-        return self.written < self.used
-
-    def number_addresses(self):
-        """Number the addresses of the rows that are left; then `write` may follow."""
-        cdef uint32_t position, record
-        with nogil:
-            for position in range(self.written, self.used):
-                record = position if self.order == NULL else self.order[position]
-                number_ends(
-                    self, &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK].head
-                )
-
-    @property
-    def protocols(self):
-        """Protocol numbers of the rows that have their addresses numbered, sorted."""
-        return [number for number in range(256) if self.seen_protocols[number]]
-
-    @property
-    def written_out(self):
-        """No row is left for `write`."""
-        return self.written == self.used
-
-    def write(
-        self,
-        Columns columns,
-        const int32_t[::1] captures,
-        const int32_t[::1] points,
-        const int32_t[::1] protocols,
-    ):
-        """Fill columns with the next of the rows that are left.
-
-        Parameters
-        ----------
-        columns : Columns
-            One per column of the flows table.
-        captures, points, protocols : buffer of int32
-            Dictionary index of the capture and of the name of each observation point,
-            and of each protocol number.
-
-        Returns
-        -------
-        int
-            Rows written.
-        """
-        cdef uint32_t count = min(
-            self.used - self.written, <uint32_t>columns.rows
-        )
-        cdef uint32_t row, record
-        cdef RowWriter writer = self.row_writer(captures, points, protocols)
-        with nogil:
-            columns.clear()
-            for row in range(count):
-                record = self.written + row
-                if self.order != NULL:
-                    record = self.order[record]
-                write_flow(
-                    &writer,
-                    self.addresses,
-                    columns,
-                    row,
-                    row + 1 == count,
-                    &self.hot[record >> SEGMENT_BITS][record & SEGMENT_MASK],
-                    &self.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK],
-                    &self.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK],
-                )
-        self.row = writer.number
-        self.written += count
-        return count
-
-    def write_taken(
-        self,
-        const unsigned char[::1] records,
-        Columns columns,
-        const int32_t[::1] captures,
-        const int32_t[::1] points,
-        const int32_t[::1] protocols,
-    ):
-        """Fill columns with rows that `take_ended` gave; see `write`."""
-        cdef uint32_t count = records.shape[0] // sizeof(FlowRecord)
-        cdef const FlowRecord* rows = <const FlowRecord*>&records[0]
-        cdef uint32_t row
-        cdef RowWriter writer = self.row_writer(captures, points, protocols)
-        if count > <size_t>columns.rows:
-            raise ValueError("more rows than the columns have room for")
-        with nogil:
-            columns.clear()
-            for row in range(count):
-                write_flow(
-                    &writer,
-                    self.addresses,
-                    columns,
-                    row,
-                    row + 1 == count,
-                    &rows[row].hot,
-                    &rows[row].cold,
-                    &rows[row].tail,
-                )
-        self.row = writer.number
-        return count
-
-    cdef RowWriter row_writer(
-        self,
-        const int32_t[::1] captures,
-        const int32_t[::1] points,
-        const int32_t[::1] protocols,
-    ):
-        cdef RowWriter writer
-        memset(&writer, 0, sizeof(RowWriter))
-        writer.tunnels = self.tunnels
-        writer.captures = &captures[0]
-        writer.points = &points[0]
-        writer.protocols = &protocols[0]
-        writer.number = self.row
-        return writer
 
 
 cdef inline bint describe(
@@ -850,8 +527,8 @@ cdef inline bint describe(
             icmp_ports(packet, &rare_ports[0], &rare_ports[1])
         elif icmp:
             rare_ports[0], rare_ports[1] = ICMP_ERROR_PORTS, ICMP_UNKNOWN
-        if packet.has & IS_FRAGMENT:
-            table.join_fragment(packet, &rare_ports[0], &rare_ports[1], tunnel)
+        if packet.has & IS_JOINED:
+            rare_ports[0], rare_ports[1] = packet.src_port, packet.dst_port
         src_port, dst_port = rare_ports[0], rare_ports[1]
     # Numbers of IPv6 addresses need not be in the order of the addresses: all that
     # matters is that both directions agree. No branch could be predicted here.
@@ -1014,10 +691,10 @@ cdef inline void account(
     mine = &flow.sides[side]
     cold = &table.cold[record >> SEGMENT_BITS][record & SEGMENT_MASK]
     tail = &table.tails[record >> SEGMENT_BITS][record & SEGMENT_MASK]
-    if likely_false((packet.has & (IS_COOKED_V1 | IS_FRAGMENT)) != 0):
+    if likely_false((packet.has & (IS_COPY | IS_FRAGMENT)) != 0):
         if packet.has & IS_FRAGMENT:
             count_fragment(head, tail)
-        if packet.has & IS_COOKED_V1 and table.seen_elsewhere(key):
+        if packet.has & IS_COPY:
             count_copy(head, tail)
             copied = True
     if likely_true(packet.time >= head.last):
@@ -1194,31 +871,6 @@ cdef void madvise_huge(void* memory, size_t size) noexcept nogil:
         madvise(<void*>start, end - start, MADV_HUGEPAGE)
 
 
-cdef inline void number_ends(FlowTable table, FlowHead* head) noexcept nogil:
-    """Replace IPv4 addresses by their numbers, which IPv6 ends are already."""
-    table.seen_protocols[head.protocol] = 1
-    if head.ip_version == 4:
-        head.ends[0] = table.addresses.intern(0, head.ends[0], 4)
-        head.ends[1] = table.addresses.intern(0, head.ends[1], 4)
-
-
-cdef inline void icmp_ports(
-    const Packet* packet, uint16_t* first, uint16_t* second
-) noexcept nogil:
-    """Key ICMP by identifier and by a type that question and answer share."""
-    cdef int other
-    if packet.ip_version == 4:
-        other = icmp_counterpart(packet.icmp_type)
-    else:
-        other = icmp6_counterpart(packet.icmp_type)
-    if other < 0:
-        first[0] = ICMP_ERROR_PORTS
-        second[0] = <uint16_t>(packet.icmp_type << 8 | packet.icmp_code)
-    else:
-        first[0] = packet.icmp_id if packet.has & HAS_ICMP_ID else ICMP_ERROR_PORTS
-        second[0] = <uint16_t>min(other, packet.icmp_type)
-
-
 cdef inline void follow_cut_sequence(
     FlowHot* flow, FlowCold* cold, const Packet* packet, int side
 ) noexcept nogil:
@@ -1230,57 +882,3 @@ cdef inline void follow_cut_sequence(
         flow.head.marks &= ~(MARK_GAP << side)
     elif <int32_t>(packet.seq - mine.seq_end) > 0:
         mine.seq_end = packet.seq
-
-
-cdef bint read_quoted(const Packet* error, Packet* quoted) noexcept nogil:
-    """Read the five-tuple of the packet that an ICMP error quotes."""
-    cdef const uint8_t* at = error.quoted
-    cdef int64_t left = error.quoted_end - at
-    cdef const Ipv4Header* header = <const Ipv4Header*>at
-    cdef const Ipv6Header* header6 = <const Ipv6Header*>at
-    cdef int length
-    if error.ip_version == 4:
-        if left < <int64_t>sizeof(Ipv4Header) or at[0] >> 4 != 4:
-            return False
-        length = ipv4_header_length(header)
-        quoted.src.low = be32(header.source)
-        quoted.dst.low = be32(header.destination)
-        quoted.protocol = header.protocol
-        if length < 20 or ipv4_fragment(header) & IPV4_FRAGMENT_OFFSET:
-            return False
-    else:
-        if left < <int64_t>sizeof(Ipv6Header) or at[0] >> 4 != 6:
-            return False
-        length = sizeof(Ipv6Header)
-        quoted.src.high = be64(header6.source)
-        quoted.src.low = be64(header6.source + 8)
-        quoted.dst.high = be64(header6.destination)
-        quoted.dst.low = be64(header6.destination + 8)
-        quoted.protocol = header6.next_header
-    quoted.ip_version = error.ip_version
-    at += length
-    left -= length
-    if (
-        quoted.protocol == PROTOCOL_TCP
-        or quoted.protocol == PROTOCOL_UDP
-        or quoted.protocol == PROTOCOL_SCTP
-    ):
-        if left < 4:
-            return False
-        quoted.src_port = be16(at)
-        quoted.dst_port = be16(at + 2)
-        quoted.has = HAS_PORTS
-    elif quoted.protocol == PROTOCOL_ICMP or quoted.protocol == PROTOCOL_ICMP6:
-        if left < 6:
-            return False
-        quoted.icmp_type = at[0]
-        quoted.icmp_code = at[1]
-        quoted.icmp_id = be16(at + 4)
-        quoted.has = HAS_ICMP
-        if (
-            icmp_is_query(at[0])
-            if quoted.protocol == PROTOCOL_ICMP
-            else icmp6_is_query(at[0])
-        ):
-            quoted.has |= HAS_ICMP_ID
-    return True

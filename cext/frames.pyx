@@ -13,7 +13,7 @@ from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from libc.errno cimport EINTR, errno
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memmove
+from libc.string cimport memcpy, memmove
 
 from cext.cursor cimport (
     be16,
@@ -131,6 +131,26 @@ cdef class FrameReader:
                 self.out_of_memory = True
                 return False
             self.buffer, self.capacity = larger, capacity
+        return True
+
+    cdef bint exchange(self, uint8_t** buffer, size_t* capacity) noexcept nogil:
+        """Give the buffer away, with the frames taken from it, for another one.
+
+        What was not taken goes into the other one.
+        """
+        cdef size_t left = self.end - self.start
+        cdef size_t needed = max(left, FIRST_CAPACITY)
+        cdef uint8_t* other = buffer[0]
+        if capacity[0] < needed:
+            other = <uint8_t*>realloc(buffer[0], needed)
+            if other == NULL:
+                self.out_of_memory = True
+                return False
+            capacity[0] = needed
+        memcpy(other, self.buffer + self.start, left)
+        buffer[0], self.buffer = self.buffer, other
+        capacity[0], self.capacity = self.capacity, capacity[0]
+        self.start, self.end = 0, left
         return True
 
     def filled(self, size_t octets):
@@ -308,6 +328,7 @@ cdef class FrameReader:
         cdef uint32_t limit = self.states[0].snapshot_length
         cdef int64_t scale = 1 if self.nanoseconds else 1000
         cdef bint swapped = self.swapped
+        cdef uint64_t frames = self.frames
         cdef uint32_t length, wire_length, seconds, fraction
         cdef int count = 0
         if limit < LEAST_SNAPSHOT_LIMIT:
@@ -340,6 +361,7 @@ cdef class FrameReader:
             packets[count].wire_length = wire_length
             packets[count].interface = 0
             packets[count].link_type = link_type
+            packets[count].frame = frames + count + 1
             count += 1
             at += PCAP_RECORD_HEADER + length
         self.frames += count
@@ -401,8 +423,9 @@ cdef class FrameReader:
                 if self.fill_frame(
                     &packets[count], at + BLOCK_HEADER, length - BLOCK_HEADER - 4, kind
                 ):
-                    count += 1
                     self.frames += 1
+                    packets[count].frame = self.frames
+                    count += 1
             elif kind == BLOCK_SECTION:
                 self.section_header(at + BLOCK_HEADER, length - BLOCK_HEADER - 4)
             elif kind == BLOCK_INTERFACE:

@@ -70,6 +70,9 @@ cdef enum:
     IS_LATER_FRAGMENT = 1 << 17
     IS_COOKED_V1 = 1 << 18      # SLL: copies of other interfaces cannot be told apart
     HAS_IP_VNI = 1 << 19
+    # What the packets before it tell; see cext/order.pyx.
+    IS_JOINED = 1 << 20         # a later fragment with the ports of the first one
+    IS_COPY = 1 << 21           # seen just now at another interface
     # These describe the frame, the others the innermost IP packet.
     FRAME_FIELDS = HAS_VLAN | HAS_VNI | HAS_ETHERTYPE | IS_COOKED_V1
 
@@ -87,6 +90,7 @@ cdef struct Packet:
     uint32_t wire_length
     uint32_t interface          # index into the reader's interfaces
     uint32_t link_type          # LINKTYPE_ value of that interface
+    uint64_t frame              # 1-based number in its capture
     # What decoding starts without; see `forget`.
     uint32_t has                # HAS_ and IS_ bits
     uint32_t link_interface     # SLL2 interface index
@@ -113,7 +117,6 @@ cdef struct Packet:
     uint8_t icmp_code
     uint8_t segment_length      # octets of the TCP segment, at most LONG_SEGMENT
     uint16_t ethertype
-    uint64_t frame              # 1-based number in its capture
     Address src
     Address dst
     Address outer_src

@@ -89,7 +89,7 @@ cdef class PacketRows:
     def continue_in(self, Columns columns not None):
         """Write the rows that follow into other columns, from their first row."""
         self.columns = columns
-        self.columns.clear()
+        self.columns.clear(columns.rows)
         self.count = 0
 
     @property

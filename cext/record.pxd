@@ -15,6 +15,9 @@ from libc.stdint cimport (
 
 cdef enum:
     SAMPLE_SIZE = 4             # packet ids kept per direction
+    SEGMENT_BITS = 16           # a table's records are in segments of 2^16
+    SEGMENT_SIZE = 1 << SEGMENT_BITS
+    SEGMENT_MASK = SEGMENT_SIZE - 1
 
 # FlowHead.marks
 cdef enum:
@@ -106,7 +109,7 @@ cdef struct TunnelEntry:
     uint8_t has_vni
 
 
-# What leaves the table: the rows that wait to be written as columns.
+# A flow that has left its table.
 cdef struct FlowRecord:
     FlowHot hot
     FlowCold cold

@@ -3,17 +3,16 @@
 from analyzer._cext.decode cimport Decoder
 from analyzer._cext.flows cimport FlowTable
 from analyzer._cext.frames cimport FrameReader
+from analyzer._cext.order cimport PacketOrder, Sweep
 from analyzer._cext.packets cimport PacketRows
-from cext.frame cimport FRAME_BATCH
+from cext.frame cimport FRAME_BATCH, MOST_ENDED
 from cext.packet cimport Packet
-
-cdef enum:
-    MOST_ENDED = 1 << 14    # rows of ended flows after which they are to be taken
 
 
 def scan(
     FrameReader reader not None,
     Decoder decoder not None,
+    PacketOrder order not None,
     FlowTable flows,
     PacketRows rows,
 ):
@@ -25,6 +24,8 @@ def scan(
         Gives frames until its buffer has no complete one left.
     decoder : Decoder
         Counts what it meets.
+    order : PacketOrder
+        Goes on from packet to packet.
     flows : FlowTable or None
         Accounts every packet.
     rows : PacketRows or None
@@ -37,10 +38,13 @@ def scan(
         False when the rows are full and must be taken first.
     """
     cdef Packet batches[2][FRAME_BATCH]     # the flow table is one batch behind
-    cdef Packet* packets = &batches[0][0]
-    cdef Packet* other = &batches[1][0]
+    cdef const Packet* packets[2][FRAME_BATCH]
     cdef bint used_up = True
-    cdef int count
+    cdef int count, index, turn = 0
+    cdef Sweep sweep
+    for index in range(FRAME_BATCH):
+        packets[0][index] = &batches[0][index]
+        packets[1][index] = &batches[1][index]
     with nogil:
         while True:
             if rows is not None and rows.full(FRAME_BATCH):
@@ -48,7 +52,7 @@ def scan(
                     flows.flush()
                 used_up = False
                 break
-            count = reader.next(packets, FRAME_BATCH)
+            count = reader.next(&batches[turn][0], FRAME_BATCH)
             if count == 0:
                 if flows is not None:
                     flows.flush()       # what waits may point into the buffer
@@ -57,15 +61,23 @@ def scan(
                 if reader.refill() <= 0:
                     break
                 continue
-            decoder.decode(packets, count)
+            decoder.decode(&batches[turn][0], count)
+            sweep = order.arrange(&batches[turn][0], count)
             if rows is not None:
-                rows.add(packets, count)
+                rows.add(&batches[turn][0], count)
             if flows is not None:
-                flows.add(packets, count)
-                packets, other = other, packets
+                if sweep.after < 0:
+                    flows.add(packets[turn], count)
+                else:
+                    flows.add(packets[turn], sweep.after)
+                    flows.flush()
+                    flows.sweep(sweep.now, sweep.number)
+                    flows.add(packets[turn] + sweep.after, count - sweep.after)
+                turn = 1 - turn
     if (
         reader.out_of_memory
         or decoder.out_of_memory
+        or order.out_of_memory
         or (
             flows is not None
             and (flows.out_of_memory or flows.addresses.out_of_memory)

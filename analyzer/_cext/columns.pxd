@@ -16,6 +16,7 @@ cdef class Columns:
     cdef readonly Py_ssize_t rows
     cdef void** data            # NULL: the column is not asked for
     cdef uint8_t* widths        # octets of data per row, 0 for booleans
+    cdef Py_ssize_t* sizes      # octets of data
     cdef uint8_t** validity
     cdef Py_ssize_t* validity_sizes
     cdef int32_t** offsets      # of lists and texts
@@ -24,7 +25,7 @@ cdef class Columns:
     cdef int buffer_count
 
     cdef void* address_of(self, object owner) except? NULL
-    cdef void clear(self) noexcept nogil
+    cdef void clear(self, Py_ssize_t coming) noexcept nogil
 
 
 # A row's value in a column. Null values are written as 0, so that equal tables are

@@ -13,16 +13,11 @@ cdef struct VniCount:
     uint64_t frames
 
 
-cdef struct PointKey:
-    uint32_t interface          # of the capture
-    uint32_t link_interface     # SLL2 interface index, 0 otherwise
-
-
 @cython.final
 cdef class Decoder:
     cdef uint16_t vxlan_ports[MOST_VXLAN_PORTS]
     cdef int vxlan_port_count
-    cdef uint64_t frame             # number of the last frame decoded
+    cdef uint64_t packets           # decoded of this capture
     cdef uint64_t captured_bytes
     cdef uint64_t wire_bytes
     cdef uint64_t non_ip
@@ -34,15 +29,7 @@ cdef class Decoder:
     cdef uint32_t vni_count
     cdef uint32_t vni_capacity
     cdef uint32_t last_vni          # index of the counter used last
-    cdef PointKey* points
-    cdef uint32_t point_count
-    cdef uint32_t point_capacity
-    cdef uint32_t point_base        # first point of this capture
-    cdef uint32_t last_point
     cdef bint out_of_memory
 
     cdef void decode(self, Packet* packets, int count) noexcept nogil
-    cdef void count_vni(self, uint32_t vni) noexcept nogil
-    cdef uint32_t point_of(
-        self, uint32_t interface, uint32_t link_interface
-    ) noexcept nogil
+    cdef void count_vni(self, uint32_t vni, uint64_t frames) noexcept nogil

@@ -2,7 +2,6 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from analyzer._cext.addresses cimport AddressTable
-from cext.flow_columns cimport RowWriter
 from cext.frame cimport FRAME_BATCH
 from cext.packet cimport Packet
 from cext.record cimport FlowCold, FlowHot, FlowRecord, FlowTail, TailSide, TunnelEntry
@@ -11,18 +10,6 @@ from cext.record cimport FlowCold, FlowHot, FlowRecord, FlowTail, TailSide, Tunn
 cdef struct TunnelSlot:
     uint64_t key                # odd hash of a tunnel, 0: empty
     uint32_t number             # of the tunnel, from 1
-
-
-cdef struct FragmentEntry:
-    uint64_t datagram           # hash of what its fragments share
-    int64_t time
-    uint16_t src_port
-    uint16_t dst_port
-
-
-cdef struct SightingEntry:
-    uint64_t packet             # hash of what two copies of it share
-    int64_t time
 
 
 cdef struct Lookup:
@@ -39,6 +26,11 @@ cdef struct Lookup:
     uint8_t side                # which end sent the packet
     uint8_t outer_swapped
     const Packet* packet
+
+
+cdef struct EndedFlow:
+    uint64_t sweep              # in which it left the table
+    FlowRecord flow
 
 
 cdef struct Sample:
@@ -71,31 +63,19 @@ cdef class FlowTable:
     cdef uint32_t tunnel_count
     cdef uint32_t tunnel_capacity
     cdef TunnelSlot* tunnel_slots
-    cdef FragmentEntry* fragments
-    cdef SightingEntry* sightings
     cdef int64_t idle_timeout
     cdef int64_t closed_timeout
     cdef int64_t active_timeout
-    cdef int64_t sweep_interval
-    cdef int64_t now            # latest time in this capture
-    cdef int64_t swept          # when the last sweep began
-    cdef uint32_t sweep_at      # record that the sweep goes on with
-    cdef uint32_t sweep_end     # one past its last, 0: no sweep under way
-    cdef uint64_t packets       # of this capture
+    cdef readonly int64_t sweep_interval    # that suits the timeouts, in nanoseconds
     cdef Lookup keys[2][FRAME_BATCH]    # the batch that waits, and the one before
     cdef int waiting
     cdef int waiting_count
-    cdef FlowRecord* ended      # rows that wait to be taken
+    cdef EndedFlow* ended       # rows that wait to be taken
     cdef size_t ended_count
     cdef size_t ended_capacity
-    cdef uint32_t* order        # records in order of their first frame, if shuffled
-    cdef uint32_t written       # records of the last capture already written
-    cdef uint64_t row           # number of the next row
-    cdef uint8_t seen_protocols[256]  # 1: there is a row of this protocol
     cdef bint out_of_memory
 
-    cdef void add(self, const Packet* packets, int count) noexcept nogil
-    cdef void add_some(self, const Packet* packets, int count) noexcept nogil
+    cdef void add(self, const Packet** packets, int count) noexcept nogil
     cdef void flush(self) noexcept nogil
     cdef uint32_t add_tunnel(
         self, const Packet* packet, uint64_t hashed, bint swapped
@@ -105,19 +85,7 @@ cdef class FlowTable:
     cdef bint grow_index(self) noexcept nogil
     cdef bint add_segment(self) noexcept nogil
     cdef uint32_t place_of(self, uint32_t hash, uint32_t record) noexcept nogil
-    cdef bint seen_elsewhere(self, const Lookup* key) noexcept nogil
-    cdef void join_fragment(
-        self, const Packet* packet, uint16_t* src_port, uint16_t* dst_port,
-        uint64_t tunnel
-    ) noexcept nogil
     cdef void count_quoted(self, const Packet* packet) noexcept nogil
-    cdef RowWriter row_writer(
-        self,
-        const int32_t[::1] captures,
-        const int32_t[::1] points,
-        const int32_t[::1] protocols,
-    )
-    cdef void sweep(self) noexcept nogil
+    cdef void sweep(self, int64_t now, uint64_t number) noexcept nogil
     cdef void end_record(self, uint32_t record) noexcept nogil
-    cdef bint keep_ended(self, uint32_t record) noexcept nogil
-    cdef bint sort_records(self) noexcept nogil
+    cdef bint keep_ended(self, uint32_t record, uint64_t sweep) noexcept nogil

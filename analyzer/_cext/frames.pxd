@@ -42,6 +42,7 @@ cdef class FrameReader:
     cdef list damage_list
 
     cdef bint make_room(self) noexcept nogil
+    cdef bint exchange(self, uint8_t** buffer, size_t* capacity) noexcept nogil
     cdef Py_ssize_t refill(self) noexcept nogil
     cdef int next(self, Packet* packets, int room) noexcept nogil
     cdef int next_pcap(self, Packet* packets, int room) noexcept nogil

@@ -68,7 +68,7 @@ _NEEDED_LATER = (
     "--threads",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Use at most N threads (default: all cores; decoding takes one, so far).",
+    help="Use at most N threads (default: all cores); the tables do not depend on it.",
 )
 @click.option(
     "--strict", is_flag=True, help="Exit with status 1 if a capture is damaged."
@@ -127,7 +127,7 @@ def flows(
     from analyzer.pipeline import write_tables
 
     if threads is not None:
-        from analyzer.pipeline import limit_threads
+        from analyzer.threads import limit_threads
 
         limit_threads(threads)
     if threads != 1:
@@ -145,6 +145,7 @@ def flows(
             packets=packets,
             parquet=parquet,
             filter=condition,
+            threads=threads,
             progress=progress,
         )
     warn_of_trouble(tables.captures)

@@ -3,48 +3,28 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from itertools import cycle, repeat
 from typing import TYPE_CHECKING
 
 from analyzer._cext.columns import Columns
 from analyzer._cext.flows import FlowTable
-from analyzer._cext.scan import scan
+from analyzer._cext.rows import FlowRows
 from analyzer.tables.batch import BATCH_ROWS, BatchBuffers, plain_schema
+from analyzer.threads import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
 
-    from analyzer.capture import Capture
-    from analyzer.decode import AddressTable, Decoder, PacketBatches
+    from analyzer.decode import AddressTable
 
-__all__ = ["FlowBuilder", "FlowNames", "scan_frames"]
+__all__ = ["FlowBuilder", "FlowNames"]
 
 _NANOSECONDS = 1_000_000_000
 _SPOOL_IN_MEMORY = 64 << 20
 _SPOOL_ROWS = 16384
-
-
-def scan_frames(
-    capture: Capture,
-    decoder: Decoder,
-    flows: FlowBuilder | None,
-    packets: PacketBatches | None,
-) -> bool:
-    """Decode the frames that a capture has in its buffer.
-
-    Returns
-    -------
-    bool
-        False when the packets' batch is full and must be taken before going on.
-    """
-    return scan(
-        capture.reader,
-        decoder,
-        None if flows is None else flows.table,
-        None if packets is None else packets.rows,
-    )
 
 
 class FlowNames:
@@ -79,13 +59,16 @@ class FlowBuilder:
         Seconds without a packet after which a flow ends.
     active_timeout : float, optional
         Seconds after which a flow is cut although it goes on.
+    threads : int
+        Threads that build flows, each a shard of them.
     scratch : str, optional
         Directory for flows that have ended, once they are many.
 
     Notes
     -----
-    Rows are in the order in which flows ended; those that are open at the end of their
-    capture follow in order of their first packet.
+    Rows are in the order in which flows were found to have ended, by capture time and
+    then by first packet; those that are open at the end of their capture follow in
+    order of their first packet.
     """
 
     def __init__(
@@ -94,31 +77,50 @@ class FlowBuilder:
         *,
         idle_timeout: float,
         active_timeout: float | None,
+        threads: int = 1,
         scratch: str | None = None,
     ) -> None:
-        self.table = FlowTable(
-            addresses,
-            int(idle_timeout * _NANOSECONDS),
-            int((active_timeout or 0) * _NANOSECONDS),
-        )
+        self.tables = [
+            FlowTable(
+                int(idle_timeout * _NANOSECONDS),
+                int((active_timeout or 0) * _NANOSECONDS),
+            )
+            for _ in range(threads)
+        ]
+        self._rows = FlowRows(addresses, self.tables)
         self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115  closed by close()
             max_size=_SPOOL_IN_MEMORY, dir=scratch
         )
 
+    @property
+    def protocols(self) -> list[int]:
+        """Protocol numbers of all flows, once the last capture has ended."""
+        return self._rows.protocols
+
+    @property
+    def worth_spooling(self) -> bool:
+        """There are flows that have ended and should be put aside."""
+        return self._rows.waiting >= _SPOOL_ROWS
+
+    def begin_capture(self) -> None:
+        """Start with empty tables."""
+        for table in self.tables:
+            table.begin_capture()
+
     def spool_ended(self) -> None:
-        """Put flows that have ended aside, once they are worth the trouble."""
-        if self.table.ended_rows >= _SPOOL_ROWS:
-            self._spool.write(self.table.take_ended())
+        """Put flows that have ended aside; no thread may be at work on them."""
+        if self._rows.waiting:
+            self._spool.write(self._rows.take_ended())
 
     def end_capture(self, *, last: bool) -> None:
         """End the flows that are open; the last capture's stay where they are."""
-        self.table.end_capture()
-        while not last and self.table.retire(_SPOOL_ROWS):
-            self._spool.write(self.table.take_ended())
-        if self.table.ended_rows:
-            self._spool.write(self.table.take_ended())
+        self.spool_ended()
+        self._rows.end_capture()
         if last:
-            self.table.number_addresses()
+            self._rows.number_left()
+            return
+        for first in range(0, self._rows.left, _SPOOL_ROWS):
+            self._spool.write(self._rows.take_left(first, _SPOOL_ROWS))
 
     def batches(self, names: FlowNames, *, reuse: bool) -> Iterator[pa.RecordBatch]:
         """Give all flows as batches with dictionary indices, once.
@@ -131,22 +133,29 @@ class FlowBuilder:
             Fill the same buffers again and again: the last batch but one is lost.
         """
         schema = plain_schema("flows")
-        # Two of them: one is written while the next is filled.
+        threads = len(self.tables)
+        # One is written, the next is ready, and the threads fill others.
         fresh: Iterator[tuple[BatchBuffers, Columns]] = (
-            cycle([_allocate(), _allocate()])
+            cycle([_allocate() for _ in range(threads + 2 if threads > 1 else 2)])
             if reuse
             else (_allocate() for _ in repeat(None))
         )
         codes = names.captures, names.points, names.protocols
         self._spool.seek(0)
-        while piece := self._spool.read(BATCH_ROWS * FlowTable.record_size):
+        taken = 0
+        while piece := self._spool.read(BATCH_ROWS * FlowRows.record_size):
             buffers, columns = next(fresh)
-            count = self.table.write_taken(piece, columns, *codes)
+            count = self._rows.write_taken(taken, piece, columns, *codes)
+            taken += count
             yield buffers.batch(count, schema)
-        while not self.table.written_out:
-            buffers, columns = next(fresh)
-            count = self.table.write(columns, *codes)
-            yield buffers.batch(count, schema)
+
+        def fill(first: int, buffers: BatchBuffers, columns: Columns) -> pa.RecordBatch:
+            return buffers.batch(self._rows.write(first, columns, *codes), schema)
+
+        starts = range(0, self._rows.left, BATCH_ROWS)
+        yield from in_turn(
+            (partial(fill, first, *next(fresh)) for first in starts), threads
+        )
 
     def close(self) -> None:
         """Let go of the flows that were put aside."""

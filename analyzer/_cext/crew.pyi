@@ -1,0 +1,16 @@
+from analyzer._cext.decode import Decoder
+from analyzer._cext.flows import FlowTable
+from analyzer._cext.frames import FrameReader
+from analyzer._cext.order import PacketOrder
+from analyzer._cext.packets import PacketRows
+
+class Crew:
+    def __init__(
+        self, order: PacketOrder, rows: PacketRows | None, threads: int, flows: bool
+    ) -> None: ...
+    def work(self, me: int, decoder: Decoder, table: FlowTable | None) -> None: ...
+    def stop(self) -> None: ...
+    def scan(
+        self, reader: FrameReader, decoder: Decoder, table: FlowTable | None
+    ) -> bool: ...
+    def finish(self, decoder: Decoder, table: FlowTable | None) -> None: ...
