@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections import Counter
+from contextlib import ExitStack, suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import analyzer
 from analyzer.capture import CHUNK_SIZE, STANDARD_INPUT, Capture, check_readable
@@ -38,6 +40,7 @@ from analyzer.tables.schema import (
     TUNNELS,
     arrow_schema,
 )
+from analyzer.tables.windows import check_windows, move_window, window_name
 from analyzer.threads import available_threads
 
 if TYPE_CHECKING:
@@ -48,7 +51,8 @@ if TYPE_CHECKING:
         Mapping,
         Sequence,
     )
-    from typing import Self
+    from concurrent.futures import Future
+    from typing import Self, Unpack
 
     import polars as pl
     import pyarrow as pa
@@ -269,40 +273,174 @@ def write_tables(
     )
     with writer, run:
         run.want_flows(idle_timeout, active_timeout, scratch=directory)
-        # The dictionaries are known at the end; until then packets keep indices.
-        scratch = writer.scratch("packets.indices") if packets else None
-        if scratch is None:
-            for _ in run.read():
-                pass
-        else:
-            import pyarrow as pa
+        scratch = _read_all(run, writer, packets=packets)
+        return _write_all(run, writer, condition, cluster, scratch)
 
-            run.want_packets()
-            with (
-                pa.OSFile(os.fsencode(scratch), "wb") as file,
-                pa.ipc.new_file(file, plain_schema("packets")) as stored,
-            ):
-                for batch in run.read():
-                    stored.write_batch(batch)
-        metadata = run.metadata()
-        writer.write(
-            "flows", map(condition.keep, run.flow_batches(reuse=True)), metadata
+
+class TableOptions(TypedDict, total=False):
+    """What :func:`write_tables` and :func:`write_windows` make of captures."""
+
+    cluster: Cluster | None
+    points: Mapping[Path_, str] | None
+    vxlan_ports: Sequence[int]
+    idle_timeout: float
+    active_timeout: float | None
+    packets: bool
+    parquet: bool
+    filter: str | None
+    threads: int | None
+
+
+def write_windows(
+    captures: Sequence[Path_],
+    directory: Path,
+    *,
+    every: float,
+    complete: Callable[[Path, Tables], None],
+    progress: Progress | None = None,
+    **options: Unpack[TableOptions],
+) -> None:
+    """Build tables of one capture for each window of its time, in bounded memory.
+
+    Parameters
+    ----------
+    captures : sequence of path
+        One; ``-`` is standard input.
+    directory : Path
+        Gets a tables directory ``window=TIME`` for each window in which there are
+        frames: the layout of a Hive partition. Those of an earlier run are kept,
+        unless they are of the same window.
+    every : float
+        Seconds that a window is long. Windows begin at multiples of it since the epoch
+        (UTC).
+    complete : callable
+        Told the directory of each window, in order, as soon as it is complete, and its
+        tables: of all frames from the first one of the window to the first one of a
+        later window. A flow that goes on is cut at the border; it has a row in each
+        window.
+    progress : callable, optional
+        As for :func:`build_tables`.
+    **options
+        As for :func:`write_tables`.
+
+    Raises
+    ------
+    AnalyzerError
+        If there are several captures: they would have to be read at the same time.
+
+    Notes
+    -----
+    A window is correlated and written while the next one is read, in a thread that also
+    calls `complete`.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    paths = _paths(captures)
+    if len(paths) > 1:
+        raise AnalyzerError(
+            f"windows are made of one capture, not of {len(paths)}",
+            hint="rotate each by itself, or merge them first (mergecap)",
         )
-        for name, batches in _correlated(read_arrow(writer.partial("flows")), cluster):
-            writer.write(name, batches, metadata)
-        if scratch is not None:
-            import pyarrow as pa
+    condition = _Condition(options.get("filter"))
+    cluster = options.get("cluster")
+    check_windows(directory)
+    source = Capture(paths[0], _capture_names(paths)[0])
+    fillings = _Fillings(source, _Progress(paths, progress), CHUNK_SIZE)
 
-            with pa.memory_map(os.fsencode(scratch)) as mapped:
-                stored = pa.ipc.open_file(mapped)
-                writer.write(
-                    "packets",
-                    (
-                        run.finish_packets(stored.get_batch(number))
-                        for number in range(stored.num_record_batches)
-                    ),
-                    metadata,
+    def write(
+        held: ExitStack, run: _Run, writer: DirectoryWriter, scratch: Path | None
+    ) -> None:
+        with held:
+            _write_all(run, writer, condition, cluster, scratch)
+        place = directory / run.window_name
+        complete(place, move_window(writer.directory, place))
+
+    made = not directory.exists()
+    with ExitStack() as failed, ThreadPoolExecutor(1) as behind:
+        if made:
+            failed.callback(_remove_empty, directory)
+        written: Future[None] | None = None
+        for number in itertools.count():
+            source.reader.open_window(int(every * 1_000_000_000))
+            partial = directory / f".window-{number}.partial"
+            writer = DirectoryWriter(partial, parquet=options.get("parquet", False))
+            run = _Run(
+                paths,
+                vxlan_ports=options.get("vxlan_ports", ()),
+                points=options.get("points"),
+                cluster=cluster,
+                threads=options.get("threads"),
+                fillings=fillings,
+            )
+            with ExitStack() as stack:
+                stack.enter_context(writer)
+                stack.enter_context(run)
+                run.want_flows(
+                    options.get("idle_timeout", IDLE_TIMEOUT),
+                    options.get("active_timeout"),
+                    scratch=partial,
                 )
+                packets = options.get("packets", False)
+                scratch = _read_all(run, writer, packets=packets)
+                held = stack.pop_all()
+            if written is not None:
+                written.result()
+            written = behind.submit(write, held, run, writer, scratch)
+            if fillings.at_end:
+                written.result()
+                return
+
+
+def _remove_empty(directory: Path) -> None:
+    with suppress(OSError):
+        directory.rmdir()
+
+
+def _read_all(run: _Run, writer: DirectoryWriter, *, packets: bool) -> Path | None:
+    """Read all of a run; packets go into a file that the writer will remove."""
+    if not packets:
+        for _ in run.read():
+            pass
+        return None
+    import pyarrow as pa
+
+    # The dictionaries are known at the end; until then packets keep indices.
+    scratch = writer.scratch("packets.indices")
+    run.want_packets()
+    with (
+        pa.OSFile(os.fsencode(scratch), "wb") as file,
+        pa.ipc.new_file(file, plain_schema("packets")) as stored,
+    ):
+        for batch in run.read():
+            stored.write_batch(batch)
+    return scratch
+
+
+def _write_all(
+    run: _Run,
+    writer: DirectoryWriter,
+    condition: _Condition,
+    cluster: Cluster | None,
+    scratch: Path | None,
+) -> Tables:
+    """Write the tables of a run that has been read."""
+    metadata = run.metadata()
+    writer.write("flows", map(condition.keep, run.flow_batches(reuse=True)), metadata)
+    for name, batches in _correlated(read_arrow(writer.partial("flows")), cluster):
+        writer.write(name, batches, metadata)
+    if scratch is not None:
+        import pyarrow as pa
+
+        with pa.memory_map(os.fsencode(scratch)) as mapped:
+            stored = pa.ipc.open_file(mapped)
+            writer.write(
+                "packets",
+                (
+                    run.finish_packets(stored.get_batch(number))
+                    for number in range(stored.num_record_batches)
+                ),
+                metadata,
+            )
     return Tables({name: writer.path(name) for name in writer.written}, run.summaries)
 
 
@@ -389,9 +527,11 @@ class _Run:
         threads: int | None = None,
         progress: Progress | None = None,
         chunk_size: int = CHUNK_SIZE,
+        fillings: _Fillings | None = None,
     ) -> None:
         for path in paths:
             check_readable(path)
+        self._fillings = fillings
         self._paths = paths
         self._names = _capture_names(paths)
         self._given = {os.fspath(path): name for path, name in (points or {}).items()}
@@ -404,6 +544,7 @@ class _Run:
         self._scanner: Scanner | None = None
         self._flows: FlowBuilder | None = None
         self._packets: PacketBatches | None = None
+        self._window_start: int | None = None
         self._point_names: list[str] = []
         self._point_captures: list[int] = []
         self.summaries: list[CaptureSummary] = []
@@ -442,8 +583,10 @@ class _Run:
         """Read all captures; give batches of packets with dictionary indices."""
         self._scanner = Scanner(self._decoders, self._flows, self._packets)
         for number, path in enumerate(self._paths):
-            capture = Capture(path, self._names[number])
-            yield from self._read_capture(number, capture, self._scanner)
+            fillings = self._fillings or _Fillings(
+                Capture(path, self._names[number]), self._progress, self._chunk_size
+            )
+            yield from self._read_capture(number, fillings, self._scanner)
             if self._packets is not None and self._packets.rows.satisfied:
                 return
 
@@ -479,22 +622,26 @@ class _Run:
                 )
         return with_dictionaries(batch, arrow_schema("packets"), dictionaries)
 
+    @property
+    def window_name(self) -> str:
+        """What the directory of the window that was read is called."""
+        return window_name(self._window_start)
+
     def metadata(self) -> dict[bytes, bytes]:
         """Say what the tables were made from."""
         return table_metadata(self.summaries, analyzer.__version__)
 
     def _read_capture(
-        self, number: int, capture: Capture, scanner: Scanner
+        self, number: int, fillings: _Fillings, scanner: Scanner
     ) -> Iterator[pa.RecordBatch]:
         started = time.perf_counter()
+        capture = fillings.capture
         scanner.begin_capture()
         self._capture, self._number = capture, number
         flows, packets = self._flows, self._packets
         if flows is not None:
             flows.begin_capture()
-        for _ in capture.chunks(
-            chunk_size=self._chunk_size, progress=self._progress.advance
-        ):
+        for _ in fillings:
             while not scanner.scan(capture.reader):
                 assert packets is not None  # noqa: S101  only packets fill up
                 scanner.finish()
@@ -509,6 +656,7 @@ class _Run:
             yield packets.take(number)
         if flows is not None:
             flows.end_capture(last=number == len(self._paths) - 1)
+        self._window_start = capture.reader.window_start
         self._name_points(scanner)
         summary = capture.summary()
         describe_frames(scanner.decoder, summary)
@@ -617,6 +765,25 @@ class _Condition:
         frame = pl.from_arrow(rows)
         assert isinstance(frame, pl.DataFrame)  # noqa: S101  rows, no column
         return frame.lazy().select(self._expression).collect().to_series()
+
+
+class _Fillings:
+    """One capture, a filling of its reader's buffer at a time, until a window ends."""
+
+    def __init__(self, capture: Capture, progress: _Progress, chunk_size: int) -> None:
+        self.capture = capture
+        self.at_end = False
+        self._chunks = capture.chunks(chunk_size=chunk_size, progress=progress.advance)
+
+    def __iter__(self) -> Iterator[None]:
+        yield  # the window before may have left frames in the buffer
+        while not self.capture.reader.window_full:
+            try:
+                next(self._chunks)
+            except StopIteration:
+                self.at_end = True
+                return
+            yield
 
 
 class _Progress:

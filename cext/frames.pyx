@@ -86,6 +86,7 @@ cdef uint64_t NANOSECONDS = 1000000000
 # An int64 of nanoseconds ends in the year 2262.
 cdef int64_t LAST_SECOND = 9223372035
 cdef uint64_t LAST_MICROSECOND = 9223372036854774
+cdef int64_t LAST_TIME = 0x7FFFFFFFFFFFFFFF
 
 
 @cython.final
@@ -104,6 +105,7 @@ cdef class FrameReader:
         self.details = []
         self.damage_list = []
         self.needed = 4
+        self.until = LAST_TIME
 
     def __dealloc__(self):
         free(self.buffer)
@@ -193,7 +195,12 @@ cdef class FrameReader:
         """Read the next piece; 0 at the end or when it is the interpreter's turn."""
         cdef size_t wanted
         cdef Py_ssize_t count
-        if self.left == 0 or self.stopped or self.file_format == FORMAT_UNKNOWN:
+        if (
+            self.left == 0
+            or self.stopped
+            or self.window_full
+            or self.file_format == FORMAT_UNKNOWN
+        ):
             return 0
         if not self.make_room():
             return -1
@@ -215,6 +222,38 @@ cdef class FrameReader:
                 self.file_format = FORMAT_UNKNOWN
             else:
                 self.damage(PROBLEM_CUT, left, True)
+
+    def open_window(self, int64_t length):
+        """Give the frames of one window of capture time, and then no more.
+
+        Windows begin at multiples of their length since the epoch. The first frame says
+        which window it is; the first one that is late enough for another window ends
+        it, and is the first of the next. A frame without a time is in the window of the
+        frame before.
+
+        Parameters
+        ----------
+        length : int
+            Nanoseconds.
+        """
+        self.window = length
+        self.until = NO_TIME
+        self.window_full = False
+
+    @property
+    def window_start(self):
+        """Nanoseconds since the epoch, None before the first frame of the window."""
+        return None if self.until == NO_TIME else self.until - self.window
+
+    cdef bint is_beyond(self, int64_t time) noexcept nogil:
+        """Whether a frame is of another window than the one that is open."""
+        if time == NO_TIME or self.window == 0:
+            return False
+        if self.until == NO_TIME:
+            self.until = time - time % self.window + self.window
+            return False
+        self.window_full = time >= self.until
+        return self.window_full
 
     @property
     def offset(self):
@@ -330,6 +369,7 @@ cdef class FrameReader:
         cdef bint swapped = self.swapped
         cdef uint64_t frames = self.frames
         cdef uint32_t length, wire_length, seconds, fraction
+        cdef int64_t time
         cdef int count = 0
         if limit < LEAST_SNAPSHOT_LIMIT:
             limit = LEAST_SNAPSHOT_LIMIT
@@ -355,8 +395,11 @@ cdef class FrameReader:
             if end - at < PCAP_RECORD_HEADER + <int64_t>length:
                 self.needed = PCAP_RECORD_HEADER + length
                 break
+            time = <int64_t>seconds * NANOSECONDS + fraction * scale
+            if likely_false(time >= self.until) and self.is_beyond(time):
+                break
             packets[count].data = at + PCAP_RECORD_HEADER
-            packets[count].time = <int64_t>seconds * NANOSECONDS + fraction * scale
+            packets[count].time = time
             packets[count].captured_length = length
             packets[count].wire_length = wire_length
             packets[count].interface = 0
@@ -423,6 +466,10 @@ cdef class FrameReader:
                 if self.fill_frame(
                     &packets[count], at + BLOCK_HEADER, length - BLOCK_HEADER - 4, kind
                 ):
+                    if likely_false(
+                        packets[count].time >= self.until
+                    ) and self.is_beyond(packets[count].time):
+                        break
                     self.frames += 1
                     packets[count].frame = self.frames
                     count += 1

@@ -29,6 +29,9 @@ cdef class FrameReader:
     cdef bint swapped           # not in the byte order of this machine
     cdef bint nanoseconds
     cdef bint stopped
+    cdef int64_t window         # nanoseconds that a window is long, 0: there is none
+    cdef int64_t until          # end of the window, NO_TIME before its first frame
+    cdef readonly bint window_full
     cdef bint out_of_memory
     cdef InterfaceState* states
     cdef uint32_t interface_count
@@ -44,6 +47,7 @@ cdef class FrameReader:
     cdef bint make_room(self) noexcept nogil
     cdef bint exchange(self, uint8_t** buffer, size_t* capacity) noexcept nogil
     cdef Py_ssize_t refill(self) noexcept nogil
+    cdef bint is_beyond(self, int64_t time) noexcept nogil
     cdef int next(self, Packet* packets, int room) noexcept nogil
     cdef int next_pcap(self, Packet* packets, int room) noexcept nogil
     cdef int next_pcapng(self, Packet* packets, int room) noexcept nogil

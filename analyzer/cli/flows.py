@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from analyzer.cli.names import Names
     from analyzer.cli.options import Points
     from analyzer.cluster import Cluster
+    from analyzer.pipeline import TableOptions
     from analyzer.tables import Tables
 
 _TOP = 10
@@ -71,6 +72,12 @@ _NEEDED_LATER = (
     help="Use at most N threads (default: all cores); the tables do not depend on it.",
 )
 @click.option(
+    "--rotate",
+    metavar="DURATION",
+    type=duration,
+    help="Write tables for each window of so much capture time.",
+)
+@click.option(
     "--strict", is_flag=True, help="Exit with status 1 if a capture is damaged."
 )
 @click.option(
@@ -97,6 +104,7 @@ def flows(
     idle_timeout: float,
     active_timeout: float | None,
     threads: int | None,
+    rotate: float | None,
     strict: bool,
     connections: bool,
     top: int | None,
@@ -120,11 +128,12 @@ def flows(
       analyze flows captures/conformance/zeek_wikipedia.pcap \\
         --filter "protocol = 'tcp' and responder_port = 80" --json
       tcpdump -i any -w - | analyze flows -
+      tcpdump -i any -U -w - | analyze flows - --rotate 5m -o live
     """
     from analyzer.cli.names import Names
     from analyzer.cli.progress import progress_bar
     from analyzer.cli.trouble import refuse_damage, warn_of_trouble
-    from analyzer.pipeline import write_tables
+    from analyzer.pipeline import TableOptions, write_tables
 
     if threads is not None:
         from analyzer.threads import limit_threads
@@ -133,25 +142,46 @@ def flows(
     if threads != 1:
         import_meanwhile(*_NEEDED_LATER)
     directory = directory or tables_directory(captures)
+    options = TableOptions(
+        cluster=cluster,
+        points=points,
+        vxlan_ports=vxlan_ports,
+        idle_timeout=idle_timeout,
+        active_timeout=active_timeout,
+        packets=packets,
+        parquet=parquet,
+        filter=condition,
+        threads=threads,
+    )
+    if rotate is not None:
+        _write_windows(captures, directory, rotate, options, output, strict=strict)
+        return
     with progress_bar("reading") as progress:
-        tables = write_tables(
-            captures,
-            directory,
-            cluster=cluster,
-            points=points,
-            vxlan_ports=vxlan_ports,
-            idle_timeout=idle_timeout,
-            active_timeout=active_timeout,
-            packets=packets,
-            parquet=parquet,
-            filter=condition,
-            threads=threads,
-            progress=progress,
-        )
+        tables = write_tables(captures, directory, progress=progress, **options)
     warn_of_trouble(tables.captures)
     _show(tables, directory, Names(cluster), output, top, connections=connections)
     if strict:
         refuse_damage(tables.captures)
+
+
+def _write_windows(
+    captures: tuple[Path, ...],
+    directory: Path,
+    every: float,
+    options: TableOptions,
+    output: Output,
+    *,
+    strict: bool,
+) -> None:
+    from analyzer.cli.trouble import refuse_damage, warn_of_trouble
+    from analyzer.cli.windows import WindowPrinter
+    from analyzer.pipeline import write_windows
+
+    printer = WindowPrinter(output)
+    write_windows(captures, directory, every=every, complete=printer, **options)
+    warn_of_trouble(printer.captures)
+    if strict:
+        refuse_damage(printer.captures)
 
 
 def _show(

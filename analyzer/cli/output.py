@@ -63,6 +63,7 @@ class Output:
         rows: Iterable[Sequence[object]],
         *,
         narrowing: Sequence[str] = (),
+        heading: bool = True,
     ) -> None:
         """Print rows.
 
@@ -77,6 +78,8 @@ class Output:
         narrowing : sequence of str
             Names of the columns that give way if the table is too wide, see
             :func:`analyzer.cli.table.fit`.
+        heading : bool
+            False where CSV rows follow those of an earlier call.
         """
         complete = [
             each if isinstance(each, Column) else Column(each) for each in columns
@@ -88,7 +91,8 @@ class Output:
                 sys.stdout.write(json.dumps(record, default=_json_value) + "\n")
         elif self.format == "csv":
             writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(names)
+            if heading:
+                writer.writerow(names)
             writer.writerows(map(_csv_value, row) for row in rows)
         else:
             self._table(title, complete, list(rows), narrowing)
