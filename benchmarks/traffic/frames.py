@@ -41,6 +41,8 @@ class Frames:
         self.nic_mac = _macs(0x5254, nodes)
         self.vtep_mac = _macs(0x66D5, nodes)
         self.content = _content(np.random.default_rng(seed))
+        # Two of them: one is written while the other is filled.
+        self.buffers = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
 
     def file_header(self) -> bytes:
         """Open the capture."""
@@ -54,17 +56,21 @@ class Frames:
         interface = [1, 36, 1, self.snaplen, *name, 0, 36]
         return section.tobytes() + np.array(interface, "<u4").tobytes()
 
-    def write(self, packets: Packets, arp_times: Array) -> tuple[Array, Array, Array]:
+    def write(
+        self, packets: Packets, arp_times: Array
+    ) -> tuple[Array, Array, Array, Array]:
         """Lay the packets out in order of time.
 
         Returns
         -------
         octets : uint8 array
-            The records, ready to be written.
+            The records, ready to be written; the next call but one overwrites them.
         order : int array
             For each record, the packet that it holds; ARP frames count on from there.
         wire_length : int array
             Octets of each frame on the link, in the packets' own order.
+        captured : int array
+            Octets of each frame in the capture, in the same order.
         """
         time = np.concatenate([packets.time, arp_times])
         arps = np.full(len(arp_times), ARP_LAYOUT, np.uint8)
@@ -81,7 +87,7 @@ class Frames:
         offset = np.empty_like(size)
         offset[order] = end - size[order]
 
-        octets = np.resize(self.content, int(end[-1]) if len(end) else 0)
+        octets = self._payloads(int(end[-1]) if len(end) else 0)
         for code, kind in enumerate(self.layouts):
             chosen = np.flatnonzero(layout == code)
             if not len(chosen):
@@ -99,7 +105,18 @@ class Frames:
             tail = offset + self.record_length + captured
             _scatter(octets, tail, np.zeros(len(tail), "<u4"))
             _scatter(octets, offset + size - 4, size.astype("<u4"))
-        return octets, order, wire_length
+        return octets, order, wire_length, captured
+
+    def _payloads(self, size: int) -> Array:
+        """Give so many octets of content, in memory that is used again and again."""
+        octets = self.buffers.pop(0)
+        if len(octets) < size:
+            octets = np.empty(size * 9 // 8, np.uint8)
+        self.buffers.append(octets)
+        for at in range(0, size, len(self.content)):
+            piece = octets[at : min(at + len(self.content), size)]
+            piece[:] = self.content[: len(piece)]
+        return octets[:size]
 
     def _describe(self, rows: Array, time: Array, captured: Array, size: Array) -> None:
         rows["captured_length"] = captured
