@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+CONTENT, CONTENT_TURN = 1 << 20, 1 << 11  # octets
+TEXT = (
+    b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"nginx-ds-tkhgg",'
+    b'"namespace":"default","labels":{"name":"nginx"}},"status":{"phase":"Run'
+    b'ning","podIP":"10.1.235.211","hostIP":"192.168.2.30"}},\n'
+)
 START = 1_700_000_000 * 10**9  # the first packet's time, in nanoseconds
 
 
@@ -40,7 +46,10 @@ class Frames:
         nodes = np.arange(NODES)
         self.nic_mac = _macs(0x5254, nodes)
         self.vtep_mac = _macs(0x66D5, nodes)
-        self.content = _content(np.random.default_rng(seed))
+        self.text = np.resize(
+            np.frombuffer(TEXT, np.uint8), (CONTENT // 2 // CONTENT_TURN, CONTENT_TURN)
+        )
+        self.noise = np.random.default_rng(seed)
         # Two of them: one is written while the other is filled.
         self.buffers = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
 
@@ -108,14 +117,22 @@ class Frames:
         return octets, order, wire_length, captured
 
     def _payloads(self, size: int) -> Array:
-        """Give so many octets of content, in memory that is used again and again."""
+        """Make what payloads are cut from: text and noise by turns.
+
+        The memory is used again and again. Noise is never the same, or a compressor
+        with a large window would find all of it.
+        """
         octets = self.buffers.pop(0)
-        if len(octets) < size:
-            octets = np.empty(size * 9 // 8, np.uint8)
+        pieces = -(-size // CONTENT)
+        if len(octets) < pieces * CONTENT:
+            octets = np.empty((pieces + 1) * CONTENT, np.uint8)
         self.buffers.append(octets)
-        for at in range(0, size, len(self.content)):
-            piece = octets[at : min(at + len(self.content), size)]
-            piece[:] = self.content[: len(piece)]
+        for piece in octets[: pieces * CONTENT].reshape(pieces, -1, 2, CONTENT_TURN):
+            piece[:, 0] = self.text
+            noise = self.noise.integers(
+                1 << 64, size=CONTENT // 2 // 8, dtype=np.uint64
+            )
+            piece[:, 1] = noise.view(np.uint8).reshape(-1, CONTENT_TURN)
         return octets[:size]
 
     def _describe(self, rows: Array, time: Array, captured: Array, size: Array) -> None:
@@ -203,19 +220,6 @@ def _macs(prefix: int, nodes: Array) -> Array:
     macs["prefix"] = prefix
     macs["node"] = nodes * 0x01000193 % 2**32
     return macs.view("V6")
-
-
-def _content(rng: np.random.Generator) -> Array:
-    """Make what payloads are cut from: text and noise by turns, 2 KiB each."""
-    text = np.frombuffer(
-        b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"nginx-ds-tkhgg",'
-        b'"namespace":"default","labels":{"name":"nginx"}},"status":{"phase":"Run'
-        b'ning","podIP":"10.1.235.211","hostIP":"192.168.2.30"}},\n',
-        np.uint8,
-    )
-    content = rng.integers(256, size=1 << 20, dtype=np.uint8).reshape(-1, 2, 2048)
-    content[:, 0] = np.resize(text, content[:, 0].shape)
-    return content.ravel()
 
 
 def _scatter(octets: Array, offset: Array, rows: Array, longest: int = 1 << 16) -> None:
