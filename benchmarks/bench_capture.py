@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from analyzer.capture import CHUNK_SIZE
 from analyzer.pipeline import summarise
 
 if TYPE_CHECKING:
@@ -23,6 +24,21 @@ def _pass_over(benchmark: Any, capture: Capture) -> None:
     assert summary.tunnels == {"vxlan": truth["vxlan_packets"]}
     assert not summary.damage
     benchmark.extra_info |= capture.size
+
+
+def bench_reading_alone(benchmark: Any, cluster_capture: Capture) -> None:
+    """Copy the file from the page cache: what no reader of it can be faster than."""
+    buffer = bytearray(CHUNK_SIZE)
+
+    def read() -> int:
+        octets = 0
+        with cluster_capture.path.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                octets += count
+        return octets
+
+    assert benchmark(read) == cluster_capture.truth["capture_bytes"]
+    benchmark.extra_info |= cluster_capture.size
 
 
 def bench_pcap(benchmark: Any, cluster_capture: Capture) -> None:
@@ -48,3 +64,8 @@ def bench_gzip(benchmark: Any, gzip_capture: Capture) -> None:
 def bench_zstd(benchmark: Any, zstd_capture: Capture) -> None:
     """Bound by decompression, but less so."""
     _pass_over(benchmark, zstd_capture)
+
+
+def bench_lz4(benchmark: Any, lz4_capture: Capture) -> None:
+    """Bound by decompression, in blocks of 64 KiB."""
+    _pass_over(benchmark, lz4_capture)

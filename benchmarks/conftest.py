@@ -15,6 +15,7 @@ from benchmarks.service.load import Load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from analyzer.tables import Tables
     from benchmarks.inputs import Capture
     from benchmarks.service.flows import Busy
 
@@ -97,6 +98,27 @@ def gzip_capture(cluster_capture: Capture) -> Capture:
 def zstd_capture(cluster_capture: Capture) -> Capture:
     """Give the usual mix compressed with zstd."""
     return inputs.compress(cluster_capture, ".zst")
+
+
+@pytest.fixture(scope="session")
+def lz4_capture(cluster_capture: Capture) -> Capture:
+    """Give the usual mix compressed with lz4."""
+    return inputs.compress(cluster_capture, ".lz4")
+
+
+@pytest.fixture(scope="session")
+def busy_tables(request: pytest.FixtureRequest) -> tuple[Tables, Load]:
+    """Give all tables of many connections to one Service, and its cluster."""
+    from analyzer.correlate import correlate
+    from analyzer.tables import Tables
+    from analyzer.tables.convert import to_arrow
+
+    load = Load(request.config.getoption("--connections"))
+    flows = busy_service(load).flows
+    found = correlate(flows.lazy(), load.cluster)
+    frames = {"flows": flows, **found._asdict()}
+    arrow = {name: to_arrow(frame, name) for name, frame in frames.items()}
+    return Tables(arrow, []), load
 
 
 @pytest.fixture(scope="session", params=["random", "rfc6528"])

@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 
 BATCH = 1 << 17  # packets in a slice of time, on average
 WHOLE_FRAMES = 262_144  # tcpdump's snaplen when none is asked for
+ETHERNET_LENGTH, TAG_LENGTH = 14, 4
+TUNNEL_LENGTH = 20 + 8 + 8 + ETHERNET_LENGTH  # IPv4, UDP, VXLAN, Ethernet
 ARP_SHARE = 500  # one frame in this many
 PREFIXES = tuple(m * 10**e for e in range(3, 8) for m in (1, 3))
 
@@ -64,13 +67,20 @@ PREFIXES = tuple(m * 10**e for e in range(3, 8) for m in (1, 3))
 class Truth:
     """What a capture holds, counted while it was written.
 
-    ``flows`` are two-way innermost five-tuples (an echo identifier for ICMP).
-    ``prefixes`` repeats the counts that matter for the first packets of the capture.
+    ``flows`` and ``tcp_flows`` are two-way innermost five-tuples (an echo identifier
+    for ICMP); ``outer_flows`` are two-way outermost five-tuples of TCP and UDP. What
+    begins with ``ip_`` leaves frames without an IP header out: ``ip_bytes`` are the
+    outermost IP packets, ``inner_bytes`` the innermost ones. ``prefixes`` repeats the
+    counts for the first packets of the capture.
     """
 
     packets: int = 0
     wire_bytes: int = 0
-    capture_bytes: int = 0
+    captured_bytes: int = 0
+    ip_packets: int = 0
+    ip_wire_bytes: int = 0
+    ip_bytes: int = 0
+    inner_bytes: int = 0
     vxlan_packets: int = 0
     ipv4_packets: int = 0
     ipv6_packets: int = 0
@@ -83,7 +93,9 @@ class Truth:
     flows: int = 0
     vxlan_flows: int = 0
     tcp_flows: int = 0
+    outer_flows: int = 0
     retransmits: int = 0
+    capture_bytes: int = 0
     prefixes: list[dict[str, int]] = field(default_factory=list)
 
 
@@ -139,12 +151,22 @@ def generate(
     arp_times = np.sort(rng.random(arps) * nanoseconds).astype(np.int64)
     frames = Frames(planned, snaplen, pcapng, seed)
 
-    truth = Truth(capture_bytes=out.write(frames.file_header()))
-    for end, due in _slices(packets, nanoseconds, arp_times):
-        made = make_packets(planned, end, seed)
-        octets, order, wire_length = frames.write(made, due)
-        truth.capture_bytes += out.write(octets.data)
-        _count(truth, planned, made, order, wire_length)
+    header = frames.file_header()
+    out.write(header)
+    truth = Truth(capture_bytes=len(header))
+    counter = _Counter(planned)
+    with ThreadPoolExecutor(1) as writing:
+        written = None
+        for end, due in _slices(packets, nanoseconds, arp_times):
+            made = make_packets(planned, end, seed)
+            octets, order, wire_length, captured = frames.write(made, due)
+            if written is not None:
+                written.result()
+            written = writing.submit(out.write, octets.data)
+            truth.capture_bytes += len(octets)
+            counter.add(truth, made, order, wire_length, captured)
+        if written is not None:
+            written.result()
     assert truth.packets == packets
     assert truth.flows == flows
     return truth
@@ -161,41 +183,78 @@ def _slices(
     yield from zip(ends.tolist(), np.split(arp_times, cuts), strict=True)
 
 
-def _count(
-    truth: Truth, flows: Flows, made: Packets, order: Array, wire_length: Array
-) -> None:
-    """Add a slice's packets to the counts."""
-    opening = np.zeros(len(order), bool)  # the packet is its flow's first
-    opening[: len(made)] = made.number == 0
-    opening_tcp = opening.copy()
-    opening_tcp[: len(made)] &= flows.protocol[made.flow] == TCP
-    for limit in PREFIXES:
-        if truth.packets < limit <= truth.packets + len(order):
-            inside = order[: limit - truth.packets]
-            truth.prefixes.append(
-                {
-                    "packets": limit,
-                    "wire_bytes": truth.wire_bytes + int(wire_length[inside].sum()),
-                    "flows": truth.flows + int(opening[inside].sum()),
-                    "tcp_flows": truth.tcp_flows + int(opening_tcp[inside].sum()),
-                }
-            )
-    kinds = np.bincount(flows.kind[made.flow], minlength=4).tolist()
-    protocols = np.bincount(flows.protocol[made.flow], minlength=3).tolist()
-    truth.packets += len(order)
-    truth.wire_bytes += int(wire_length.sum())
-    truth.vxlan_packets += kinds[VXLAN]
-    truth.ipv4_packets += kinds[IPV4]
-    truth.ipv6_packets += kinds[IPV6]
-    truth.vlan_packets += kinds[VLAN]
-    truth.arp_packets += len(order) - len(made)
-    truth.arp_bytes += int(wire_length[len(made) :].sum())
-    truth.tcp_packets += protocols[TCP]
-    truth.udp_packets += protocols[UDP]
-    truth.icmp_packets += protocols[ICMP]
-    truth.flows += int(opening.sum())
-    truth.vxlan_flows += int((flows.kind[made.flow[made.number == 0]] == VXLAN).sum())
-    truth.tcp_flows += int(opening_tcp.sum())
+class _Counter:
+    """Counts packets slice by slice."""
+
+    def __init__(self, flows: Flows) -> None:
+        self.flows = flows
+        self.tunnels = flows.tunnels()
+        self.seen = np.zeros(self.tunnels.max(initial=-1) + 1, bool)
+
+    def add(
+        self,
+        truth: Truth,
+        made: Packets,
+        order: Array,
+        wire_length: Array,
+        captured: Array,
+    ) -> None:
+        """Add a slice's packets to the counts, and note prefixes that end in it."""
+        for limit in PREFIXES:
+            if truth.packets < limit <= truth.packets + len(order):
+                inside = order[: limit - truth.packets]
+                counts, _ = self._count(made, inside, wire_length, captured)
+                truth.prefixes.append(
+                    {name: getattr(truth, name) + more for name, more in counts.items()}
+                )
+        counts, tunnels = self._count(made, order, wire_length, captured)
+        for name, more in counts.items():
+            setattr(truth, name, getattr(truth, name) + more)
+        self.seen[tunnels] = True
+
+    def _count(
+        self, made: Packets, records: Array, wire_length: Array, captured: Array
+    ) -> tuple[dict[str, int], Array]:
+        """Count some of a slice's packets; name the tunnels' five-tuples among them."""
+        chosen = records[records < len(made)]
+        flow, number = made.flow[chosen], made.number[chosen]
+        kind, protocol = self.flows.kind[flow], self.flows.protocol[flow]
+        kinds = np.bincount(kind, minlength=4).tolist()
+        protocols = np.bincount(protocol, minlength=3).tolist()
+        opening = number == 0  # the packet is its flow's first
+        # The second one is its peer's first: another five-tuple outside the tunnel.
+        leaving = (number < 2) & (kind == VXLAN)
+        tunnels = np.unique(self.tunnels[number[leaving], flow[leaving]])
+        tunnels = tunnels[~self.seen[tunnels]]
+        bare = opening & (kind != VXLAN) & (protocol != ICMP)
+        octets, ip_octets = (
+            int(wire_length[records].sum()),
+            int(wire_length[chosen].sum()),
+        )
+        ip_bytes = ip_octets - ETHERNET_LENGTH * len(chosen) - TAG_LENGTH * kinds[VLAN]
+        return {
+            "packets": len(records),
+            "wire_bytes": octets,
+            "captured_bytes": int(captured[records].sum()),
+            "ip_packets": len(chosen),
+            "ip_wire_bytes": ip_octets,
+            "ip_bytes": ip_bytes,
+            "inner_bytes": ip_bytes - TUNNEL_LENGTH * kinds[VXLAN],
+            "vxlan_packets": kinds[VXLAN],
+            "ipv4_packets": kinds[IPV4],
+            "ipv6_packets": kinds[IPV6],
+            "vlan_packets": kinds[VLAN],
+            "arp_packets": len(records) - len(chosen),
+            "arp_bytes": octets - ip_octets,
+            "tcp_packets": protocols[TCP],
+            "udp_packets": protocols[UDP],
+            "icmp_packets": protocols[ICMP],
+            "flows": int(opening.sum()),
+            "vxlan_flows": int((opening & (kind == VXLAN)).sum()),
+            "tcp_flows": int((opening & (protocol == TCP)).sum()),
+            "outer_flows": int(bare.sum()) + len(tunnels),
+            "retransmits": 0,
+        }, tunnels
 
 
 def main() -> None:

@@ -12,10 +12,17 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 BENCHMARKS = Path(__file__).resolve().parent
 DATA = BENCHMARKS / "data"
+#: The captures that programs are compared on, and what each of them is.
+KINDS = {
+    "usual": "the usual mix",
+    "short": "the usual mix, cut to 96 octets a frame",
+    "many": "two packets to nearly every flow",
+    "pcapng": "the usual mix as pcapng",
+}
 GENERATOR = (BENCHMARKS / "generate.py", *sorted(BENCHMARKS.glob("traffic/*.py")))
 
 
@@ -24,11 +31,12 @@ class Capture:
     """A capture and the true counts of what it holds.
 
     ``truth`` has the fields of :class:`benchmarks.generate.Truth`; that of a prefix
-    has ``packets``, ``wire_bytes``, ``flows`` and ``tcp_flows`` only.
+    has no ``capture_bytes``.
     """
 
     path: Path
     truth: dict[str, Any]
+    is_prefix: bool = False
 
     @property
     def size(self) -> dict[str, int]:
@@ -123,22 +131,61 @@ def prefix(capture: Capture, packets: int) -> Capture:
             with unfinished.open("wb") as out:
                 out.write(memoryview(octets)[:end])
         unfinished.rename(path)
-    return Capture(path, truth)
+    return Capture(path, truth, is_prefix=True)
 
 
 def compress(capture: Capture, suffix: str) -> Capture:
-    """Give a capture compressed, as ``.gz`` or ``.zst``."""
+    """Give a capture compressed, as ``.gz``, ``.zst`` or ``.lz4``."""
     path = capture.path.with_name(capture.path.name + suffix)
     if not path.exists():
         unfinished = path.with_suffix(".part")
-        with capture.path.open("rb") as whole:
-            if suffix == ".gz":
-                with gzip.open(unfinished, "wb", compresslevel=1) as out:
-                    shutil.copyfileobj(whole, out, 1 << 20)
-            else:
-                import zstandard
-
-                with unfinished.open("wb") as target:
-                    zstandard.ZstdCompressor(level=1).copy_stream(whole, target)
+        with (
+            capture.path.open("rb") as whole,
+            _COMPRESSORS[suffix](unfinished) as out,
+        ):
+            shutil.copyfileobj(whole, out, 1 << 20)
         unfinished.rename(path)
     return Capture(path, capture.truth)
+
+
+def _gzip(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path, "wb", compresslevel=1))
+
+
+def _zstd(path: Path) -> IO[bytes]:
+    import zstandard
+
+    return cast("IO[bytes]", zstandard.open(path, "wb"))
+
+
+def _lz4(path: Path) -> IO[bytes]:
+    import lz4.frame
+
+    return cast("IO[bytes]", lz4.frame.open(path, "wb"))
+
+
+_COMPRESSORS = {".gz": _gzip, ".zst": _zstd, ".lz4": _lz4}
+COMPRESSIONS = tuple(_COMPRESSORS)
+
+
+def kind(name: str, packets: int, directory: Path = DATA) -> Capture:
+    """Give one of the captures that programs are compared on.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`KINDS`.
+    packets : int
+        Frames of the usual capture; one of many flows has half as many.
+    directory : Path
+        Where captures are kept.
+    """
+    if name == "many":
+        flows = max(1, packets * 49 // 200)
+        return build(packets // 2, flows=flows, directory=directory)
+    properties: dict[str, dict[str, Any]] = {
+        "usual": {},
+        "short": {"snaplen": 96},
+        "pcapng": {"pcapng": True},
+    }
+    return build(packets, directory=directory, **properties[name])

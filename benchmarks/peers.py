@@ -4,34 +4,29 @@
 
     python -m benchmarks.peers NAME CAPTURE
 
-Each peer reads a pcap capture, takes VXLAN off, and counts packets and octets of every
-innermost two-way flow in a dictionary: the least that makes a flow table. It prints
-its counts as one line of JSON.
+Those in Python read a pcap capture, take VXLAN off, and count packets and octets of
+every innermost two-way flow in a dictionary: the least that makes a flow table. All
+print their counts as one line of JSON.
 """
 
 from __future__ import annotations
 
 import json
 import mmap
+import re
 import struct
+import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
     Flows = dict[Hashable, list[int]]
 
 
-class Counts(TypedDict, total=False):
-    """What a peer can tell of a capture."""
-
-    packets: int
-    wire_bytes: int
-    flows: int
-    tcp_flows: int
-    retransmits: int
-
+#: What a program can tell of a capture: see :mod:`benchmarks.agreement`.
+Counts = dict[str, int]
 
 VXLAN_PORT = 4789
 _ethertype = struct.Struct(">12xH").unpack_from
@@ -161,12 +156,12 @@ def dpkt_dissect(path: str) -> Counts:
     from dpkt.udp import UDP
 
     flows: Flows = {}
-    packets = wire_bytes = 0
+    packets = captured_bytes = 0
     with open(path, "rb") as file:  # noqa: PTH123 - no pathlib in what is measured
         for _, frame in Reader(file):
-            wire = len(frame)  # dpkt does not tell the length on the wire
+            captured = len(frame)  # dpkt does not tell the length on the wire
             packets += 1
-            wire_bytes += wire
+            captured_bytes += captured
             vni = None
             ip = Ethernet(frame).data
             if not isinstance(ip, (IP, IP6)):
@@ -180,28 +175,109 @@ def dpkt_dissect(path: str) -> Counts:
                 src, dst = (ip.src, above.data.id), (ip.dst, above.data.id)
             else:
                 src, dst = (ip.src, above.sport), (ip.dst, above.dport)
-            _add(flows, (ip.p, vni, min(src, dst), max(src, dst)), wire)
-    return {"packets": packets, "wire_bytes": wire_bytes, "flows": len(flows)}
+            _add(flows, (ip.p, vni, min(src, dst), max(src, dst)), captured)
+    return {
+        "packets": packets,
+        "captured_bytes": captured_bytes,
+        "flows": len(flows),
+    }
+
+
+def nfstream_flows(path: str) -> Counts:
+    """Let nfstream make flows of the outermost headers, all else switched off."""
+    from nfstream import NFStreamer
+
+    counts = {"ip_packets": 0, "ip_bytes": 0, "outer_flows": 0}
+    for flow in NFStreamer(
+        source=path,
+        accounting_mode=1,  # octets of IP packets
+        idle_timeout=3600,
+        active_timeout=3600,
+        n_dissections=0,
+        decode_tunnels=False,  # it knows no VXLAN, and takes port 37008 for TZSP
+        statistical_analysis=False,
+    ):
+        counts["ip_packets"] += flow.bidirectional_packets
+        counts["ip_bytes"] += flow.bidirectional_bytes
+        counts["outer_flows"] += flow.protocol in (6, 17)
+    return counts
+
+
+def decompress(path: str) -> Counts:
+    """Decompress a file with the library that ``analyze`` uses, and drop the octets."""
+    import lz4.frame
+    import zstandard
+    from isal import igzip
+
+    buffer = memoryview(bytearray(256 << 10))
+    octets = 0
+    reader: Any  # three libraries', none of them typed
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as above
+        if path.endswith(".gz"):
+            reader = igzip.IGzipFile(fileobj=file, mode="rb")
+        elif path.endswith(".zst"):
+            reader = zstandard.ZstdDecompressor().stream_reader(file)
+        else:
+            reader = lz4.frame.open(file, mode="rb")
+        while count := reader.readinto(buffer):
+            octets += count
+    return {"capture_bytes": octets}
 
 
 def tables(directory: str) -> Counts:
-    """Sum up the ``flows`` table that ``analyze flows`` wrote; not timed."""
-    import pyarrow as pa
+    """Sum up the tables that ``analyze flows`` wrote; not timed."""
     import pyarrow.compute as pc
 
-    with pa.memory_map(f"{directory}/flows.arrow") as file:
-        flows = pa.ipc.open_file(file).read_all()
+    import analyzer
 
-        def total(*columns: str) -> Any:
-            return sum(pc.sum(flows[column]).as_py() or 0 for column in columns)
+    found = analyzer.open_tables(directory)
+    flows = found.arrow("flows")
 
-        return {
-            "packets": total("originator_packets", "responder_packets"),
-            "wire_bytes": total("wire_bytes"),
-            "flows": flows.num_rows,
-            "tcp_flows": pc.sum(pc.equal(flows["protocol"], "tcp")).as_py() or 0,
-            "retransmits": total("originator_retransmits", "responder_retransmits"),
-        }
+    def total(name: str) -> int:
+        columns = [each for each in flows.column_names if each.endswith(name)]
+        return sum(pc.sum(flows[column]).as_py() or 0 for column in columns)
+
+    return {
+        "packets": sum(capture.packets for capture in found.captures),
+        "wire_bytes": sum(capture.wire_bytes for capture in found.captures),
+        "ip_packets": total("r_packets"),
+        "ip_wire_bytes": total("wire_bytes"),
+        "inner_bytes": total("r_bytes"),
+        "flows": flows.num_rows,
+        "tcp_flows": pc.sum(pc.equal(flows["protocol"], "tcp")).as_py() or 0,
+        "retransmits": total("_retransmits"),
+    }
+
+
+def exported_flows(lines: Iterable[str], separator: str | None) -> int:
+    """Count two-way five-tuples of TCP and UDP in rows of one-way flows."""
+    found = set()
+    for line in lines:
+        words = line.strip().split(separator)
+        if len(words) == 5 and words[0].lower() in {"tcp", "udp"}:
+            ends = sorted([(words[1], words[2]), (words[3], words[4])])
+            found.add(hash((words[0], *ends)))
+    return len(found)
+
+
+def nfdump(directory: str) -> Counts:
+    """Read what nfpcapd wrote with nfdump; not timed."""
+    totals = subprocess.run(
+        ["nfdump", "-R", directory, "-I"], capture_output=True, text=True, check=True
+    ).stdout
+    with subprocess.Popen(
+        ["nfdump", "-R", directory, "-q", "-o", "fmt:%pr %sa %sp %da %dp"],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as rows:
+        assert rows.stdout is not None
+        flows = exported_flows(rows.stdout, None)
+    found = dict(re.findall(r"^(\w+): (\d+)$", totals, re.MULTILINE))
+    return {
+        "ip_packets": int(found["Packets"]),
+        "ip_bytes": int(found["Bytes"]),
+        "outer_flows": flows,
+    }
 
 
 PEERS: dict[str, Callable[[str], Counts]] = {
@@ -209,7 +285,10 @@ PEERS: dict[str, Callable[[str], Counts]] = {
     "scapy-raw": scapy_raw,
     "scapy": scapy_dissect,
     "dpkt": dpkt_dissect,
+    "nfstream": nfstream_flows,
+    "decompress": decompress,
     "tables": tables,
+    "nfdump": nfdump,
 }
 
 if __name__ == "__main__":

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
         peak_memory: int
 
 
-def run(program: Sequence[str | Path], output: Path) -> Usage:
+LONGEST = 1200.0  # seconds after which a program is taken to hang
+
+
+def run(
+    program: Sequence[str | Path], output: Path, *, longest: float = LONGEST
+) -> Usage:
     """Run a program from the folder that holds ``benchmarks/``.
 
     Parameters
@@ -35,6 +40,8 @@ def run(program: Sequence[str | Path], output: Path) -> Usage:
         The program, found on ``PATH`` unless it is a path, and its arguments.
     output : Path
         The file that takes its standard output.
+    longest : float
+        Seconds after which it is ended.
 
     Returns
     -------
@@ -49,23 +56,38 @@ def run(program: Sequence[str | Path], output: Path) -> Usage:
     """
     import subprocess
     from pathlib import Path
+    from signal import SIGKILL, Signals
 
+    name = Path(program[0]).name
     launcher = Path(__file__).resolve()
-    done = subprocess.run(
+    started = subprocess.Popen(
         [sys.executable, "-I", "-S", launcher, output, *program],
         cwd=launcher.parent.parent,
-        capture_output=True,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-500:]
-        raise RuntimeError(f"{Path(program[0]).name} failed: {said}")
-    usage: Usage = json.loads(done.stdout)
-    return usage
+    try:
+        told, said = started.communicate(timeout=longest)
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"{name} took more than {longest:.0f} s") from error
+    finally:
+        if started.poll() is None:  # Ctrl-C reaches no other session
+            os.killpg(started.pid, SIGKILL)
+            started.communicate()
+    last = " ".join(said.decode(errors="replace").split())[-500:]
+    if started.returncode:
+        raise RuntimeError(f"{name} cannot be started: {last}")
+    status, usage = json.loads(told)
+    if status:
+        how = f"status {status}" if status > 0 else Signals(-status).name
+        raise RuntimeError(f"{name} failed with {how}: {last or 'it said nothing'}")
+    used: Usage = usage
+    return used
 
 
-def main() -> int:
-    """Run the program named by the arguments; print what it used."""
+def main() -> None:
+    """Run the program named by the arguments; print how it ended and what it used."""
     output, *program = sys.argv[1:]
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     redirect = [(os.POSIX_SPAWN_OPEN, 1, output, flags, 0o644)]
@@ -78,9 +100,8 @@ def main() -> int:
         "cpu": used.ru_utime + used.ru_stime,
         "peak_memory": used.ru_maxrss * 1024,
     }
-    print(json.dumps(usage))
-    return int(status != 0)
+    print(json.dumps([os.waitstatus_to_exitcode(status), usage]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

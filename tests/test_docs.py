@@ -49,7 +49,8 @@ RECIPES = recipes()
 
 
 def test_make_docs_makes_every_file():
-    assert set(RECIPES) == {each.name for each in DOCS.iterdir()} - {"README.md"}
+    written = {each.name for each in DOCS.iterdir() if each.suffix != ".md"}
+    assert set(RECIPES) == written
 
 
 @pytest.mark.parametrize("name", [each for each in RECIPES if not each.endswith(DRAWN)])

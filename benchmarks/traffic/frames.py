@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+CONTENT, CONTENT_TURN = 1 << 20, 1 << 11  # octets
+TEXT = (
+    b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"nginx-ds-tkhgg",'
+    b'"namespace":"default","labels":{"name":"nginx"}},"status":{"phase":"Run'
+    b'ning","podIP":"10.1.235.211","hostIP":"192.168.2.30"}},\n'
+)
 START = 1_700_000_000 * 10**9  # the first packet's time, in nanoseconds
 
 
@@ -40,7 +46,12 @@ class Frames:
         nodes = np.arange(NODES)
         self.nic_mac = _macs(0x5254, nodes)
         self.vtep_mac = _macs(0x66D5, nodes)
-        self.content = _content(np.random.default_rng(seed))
+        self.text = np.resize(
+            np.frombuffer(TEXT, np.uint8), (CONTENT // 2 // CONTENT_TURN, CONTENT_TURN)
+        )
+        self.noise = np.random.default_rng(seed)
+        # Two of them: one is written while the other is filled.
+        self.buffers = [np.empty(0, np.uint8), np.empty(0, np.uint8)]
 
     def file_header(self) -> bytes:
         """Open the capture."""
@@ -54,17 +65,21 @@ class Frames:
         interface = [1, 36, 1, self.snaplen, *name, 0, 36]
         return section.tobytes() + np.array(interface, "<u4").tobytes()
 
-    def write(self, packets: Packets, arp_times: Array) -> tuple[Array, Array, Array]:
+    def write(
+        self, packets: Packets, arp_times: Array
+    ) -> tuple[Array, Array, Array, Array]:
         """Lay the packets out in order of time.
 
         Returns
         -------
         octets : uint8 array
-            The records, ready to be written.
+            The records, ready to be written; the next call but one overwrites them.
         order : int array
             For each record, the packet that it holds; ARP frames count on from there.
         wire_length : int array
             Octets of each frame on the link, in the packets' own order.
+        captured : int array
+            Octets of each frame in the capture, in the same order.
         """
         time = np.concatenate([packets.time, arp_times])
         arps = np.full(len(arp_times), ARP_LAYOUT, np.uint8)
@@ -81,7 +96,7 @@ class Frames:
         offset = np.empty_like(size)
         offset[order] = end - size[order]
 
-        octets = np.resize(self.content, int(end[-1]) if len(end) else 0)
+        octets = self._payloads(int(end[-1]) if len(end) else 0)
         for code, kind in enumerate(self.layouts):
             chosen = np.flatnonzero(layout == code)
             if not len(chosen):
@@ -99,7 +114,26 @@ class Frames:
             tail = offset + self.record_length + captured
             _scatter(octets, tail, np.zeros(len(tail), "<u4"))
             _scatter(octets, offset + size - 4, size.astype("<u4"))
-        return octets, order, wire_length
+        return octets, order, wire_length, captured
+
+    def _payloads(self, size: int) -> Array:
+        """Make what payloads are cut from: text and noise by turns.
+
+        The memory is used again and again. Noise is never the same, or a compressor
+        with a large window would find all of it.
+        """
+        octets = self.buffers.pop(0)
+        pieces = -(-size // CONTENT)
+        if len(octets) < pieces * CONTENT:
+            octets = np.empty((pieces + 1) * CONTENT, np.uint8)
+        self.buffers.append(octets)
+        for piece in octets[: pieces * CONTENT].reshape(pieces, -1, 2, CONTENT_TURN):
+            piece[:, 0] = self.text
+            noise = self.noise.integers(
+                1 << 64, size=CONTENT // 2 // 8, dtype=np.uint64
+            )
+            piece[:, 1] = noise.view(np.uint8).reshape(-1, CONTENT_TURN)
+        return octets[:size]
 
     def _describe(self, rows: Array, time: Array, captured: Array, size: Array) -> None:
         rows["captured_length"] = captured
@@ -186,19 +220,6 @@ def _macs(prefix: int, nodes: Array) -> Array:
     macs["prefix"] = prefix
     macs["node"] = nodes * 0x01000193 % 2**32
     return macs.view("V6")
-
-
-def _content(rng: np.random.Generator) -> Array:
-    """Make what payloads are cut from: text and noise by turns, 2 KiB each."""
-    text = np.frombuffer(
-        b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"nginx-ds-tkhgg",'
-        b'"namespace":"default","labels":{"name":"nginx"}},"status":{"phase":"Run'
-        b'ning","podIP":"10.1.235.211","hostIP":"192.168.2.30"}},\n',
-        np.uint8,
-    )
-    content = rng.integers(256, size=1 << 20, dtype=np.uint8).reshape(-1, 2, 2048)
-    content[:, 0] = np.resize(text, content[:, 0].shape)
-    return content.ravel()
 
 
 def _scatter(octets: Array, offset: Array, rows: Array, longest: int = 1 << 16) -> None:

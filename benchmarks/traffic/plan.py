@@ -142,6 +142,17 @@ class Flows:
             self.begin[flow] + start * self.pause[flow] + within * self.gap[flow]
         ).astype(np.int64)
 
+    def tunnels(self) -> Array:
+        """Give numbers to the five-tuples outside VXLAN that each side sends with.
+
+        Flows share one where their nodes and both drawn ports are the same. Numbers of
+        flows outside of VXLAN mean nothing.
+        """
+        src, dst = self.node.astype(np.int64), self.node[::-1].astype(np.int64)
+        tuples = (src << 32) | (dst << 16) | self.outer_port
+        _, numbers = np.unique(tuples, return_inverse=True)
+        return numbers.reshape(tuples.shape)
+
     def due(self, end: float) -> tuple[Array, Array]:
         """Find flows with packets that may fall before ``end``, and how many each."""
         flow = np.flatnonzero((self.begin < end) & (self.written < self.size))
