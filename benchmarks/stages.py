@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import analyzer
 from analyzer.capture import CHUNK_SIZE, Capture
 from analyzer.decode import AddressTable, make_decoder
-from analyzer.flows import FlowBuilder, FlowNames, scan_frames
-from analyzer.pipeline import IDLE_TIMEOUT, limit_threads
+from analyzer.flows import FlowBuilder, FlowNames
+from analyzer.flows.scanner import Scanner
+from analyzer.pipeline import IDLE_TIMEOUT
+from analyzer.threads import limit_threads
 from benchmarks import process
 from benchmarks.programs import ANALYZE, floor, parse
 
@@ -152,9 +154,7 @@ def _read(path: Path) -> None:
 
 
 def _decode(path: Path) -> int:
-    decoder = make_decoder(())
-    _pass_over(path, decoder, None)
-    return decoder.counts["packets"] or 0
+    return _pass_over(path, None)
 
 
 def follow(path: Path) -> FlowBuilder:
@@ -162,20 +162,22 @@ def follow(path: Path) -> FlowBuilder:
     builder = FlowBuilder(
         AddressTable(), idle_timeout=IDLE_TIMEOUT, active_timeout=None
     )
-    builder.table.begin_capture()
-    _pass_over(path, make_decoder(()), builder)
+    builder.begin_capture()
+    _pass_over(path, builder)
     builder.end_capture(last=True)
     return builder
 
 
-def _pass_over(path: Path, decoder: Any, builder: FlowBuilder | None) -> None:
+def _pass_over(path: Path, builder: FlowBuilder | None) -> int:
+    """Read a capture with one thread; how many packets it has."""
     capture = Capture(path)
-    decoder.begin_capture()
+    scanner = Scanner([make_decoder(())], builder, None)
+    scanner.begin_capture()
     for _ in capture.chunks():
-        while not scan_frames(capture, decoder, builder, None):
-            pass
-        if builder is not None:
+        scanner.scan(capture.reader)
+        if builder is not None and builder.worth_spooling:
             builder.spool_ended()
+    return scanner.decoder.counts["packets"] or 0
 
 
 def fill_columns(builder: FlowBuilder) -> int:
