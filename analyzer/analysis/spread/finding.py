@@ -312,12 +312,9 @@ def _describe_expectation(
             " where these captures do not show every backend; expected shares allow"
             " for that."
         )
-    for name, number in causes.impossible(choices).items():
-        found.remarks.append(
-            f"{name} received {plural(number, 'connection')} though the"
-            f" {'rules do' if found.told_by == 'rules' else 'endpoints do'} not have"
-            " it: they are of another time."
-        )
+    source = "rules do" if found.told_by == "rules" else "endpoints do"
+    for each in causes.impossible(choices):
+        found.remarks.append(wording.impossible(each, source))
 
 
 def _hypothesis(told: list[Choice], found: Finding, *, is_told: bool) -> str:
@@ -370,12 +367,13 @@ def _look_for_causes(found: Finding, choices: Draws, calls: pl.DataFrame) -> Non
     is_odd = significance is not None and significance.p_value <= causes.LEVEL
     level = causes.LEVEL if is_odd else _UNASKED
     if not found.is_round_robin and not found.is_partly_by_client:
-        found.changes = causes.share_changes(choices, level=level)
+        found.changes = _changes(choices, level=level)
     units = ("requests", "bytes") if found.unit == "connections" else (found.unit,)
     heavy = (causes.heavy_connections(calls, unit) for unit in units)
     found.heavy = [each for each in heavy if each is not None]
     if is_odd:
-        odd = causes.odd_entry_nodes(choices)
+        # A change of shares makes those of a node uneven, too.
+        odd = {} if found.changes else causes.odd_entry_nodes(choices)
         if odd:
             names = wording.listed(odd)
             found.remarks.append(
@@ -388,3 +386,20 @@ def _look_for_causes(found: Finding, choices: Draws, calls: pl.DataFrame) -> Non
                 "Every call from outside was answered on the node that took it in, as"
                 " externalTrafficPolicy: Local does."
             )
+
+
+def _changes(choices: Draws, *, level: float) -> list[ShareChange]:
+    """Find changes of shares, and silences that are no part of one."""
+    found = causes.share_changes(choices, level=level)
+    told = {
+        (each.name, not each.after)
+        for change in found
+        for each in change.backends
+        if not each.before or not each.after
+    }
+    more = [
+        change
+        for change in causes.silences(choices, level=level)
+        if (change.backends[0].name, not change.backends[0].after) not in told
+    ]
+    return sorted([*found, *more], key=lambda change: change.earliest)
