@@ -88,8 +88,16 @@ def counts(record: Record) -> Iterator[tuple[str, int]]:
     yield "backend_bytes", record["bytes"]["reply"]
     if record["requests"] is not None:
         yield "requests", record["requests"]
-    if record["response_bytes"] is not None:
+    if record["response_bytes"] is not None and not is_older(record):
         yield "backend_payload_bytes", record["response_bytes"]
+
+
+def is_older(record: Record) -> bool:
+    """Whether a recording counts apache's response bytes without their headers.
+
+    Such recordings do not name the service's port either.
+    """
+    return "service_port" not in record
 
 
 def path_deviations(
