@@ -68,9 +68,9 @@ class Finding:
         None where nothing could be tested.
     evenly : Significance, optional
         The same if every backend were as likely, where a traffic policy keeps calls on
-        their node.
-    is_local, is_round_robin : bool
-        Whether any calls are kept on their node, or given out in turn.
+        their node, or hints in their zone.
+    is_local, is_zonal, is_round_robin : bool
+        Whether any calls are kept on their node, in their zone, or given out in turn.
     needed : int, optional
         Choices after which a twofold imbalance would probably be seen.
     is_without_endpoints : bool
@@ -100,6 +100,7 @@ class Finding:
     significance: Significance | None = None
     evenly: Significance | None = None
     is_local: bool = False
+    is_zonal: bool = False
     is_round_robin: bool = False
     needed: int | None = None
     is_without_endpoints: bool = False
@@ -177,7 +178,7 @@ def find(
     by_chance = all(choice.is_by_chance for choice in expected.choices)
     if by_chance:
         _test(found, choices)
-        found.evenly = causes.tested(even) if found.is_local else None
+        found.evenly = causes.tested(even) if found.is_local or found.is_zonal else None
     else:
         found.remarks.append(
             f"Not tested: {_scheduler(expected.choices)} looks at more than chance."
@@ -302,6 +303,7 @@ def _describe_expectation(
     order = ("seen", "endpoints", "rules")
     found.told_by = min((choice.told_by for choice in told), key=order.index)
     found.is_local = any(choice.is_local for choice in told)
+    found.is_zonal = any(choice.zone is not None for choice in told)
     found.is_round_robin = any(choice.scheduler in ROUND_ROBIN for choice in told)
     found.null_hypothesis = _hypothesis(told, found, is_told=is_told)
     if expected.is_cut.any():
@@ -324,7 +326,7 @@ def _hypothesis(told: list[Choice], found: Finding, *, is_told: bool) -> str:
         text = "IPVS gives each backend its turn (round robin)"
     elif found.told_by == "rules":
         chances = {round(p, 6) for each in told for p in each.probabilities.values()}
-        even = len(chances) == 1 and not found.is_local
+        even = len(chances) == 1 and not found.is_local and not found.is_zonal
         of_each = f", 1 in {round(1 / chances.pop())} each" if even else ""
         text = f"{proxy} chooses at random by its rules{of_each}"
     elif found.told_by == "endpoints" and proxies:
@@ -335,6 +337,8 @@ def _hypothesis(told: list[Choice], found: Finding, *, is_told: bool) -> str:
         text = "every backend that answered is as likely (endpoints are not known)"
     if found.is_local:
         text += ", outside calls among the entry node's own (traffic policy Local)"
+    if found.is_zonal:
+        text += ", among endpoints that are meant for the entry node's zone (hints)"
     if found.is_partly_by_client:
         text += ", once per client and node (ClientIP affinity"
         text += ")" if is_told else ", as every client stayed with one backend)"

@@ -57,10 +57,7 @@ def _judge(found: Finding) -> tuple[str, str]:
         adjusted = wording.p_value(found.p_adjusted or 1.0)
         shown += f", but {adjusted} after Holm's correction for all that is tested here"
     if found.evenly is not None and found.evenly.p_value <= causes.LEVEL:
-        return "explained", (
-            "Uneven, as traffic policy Local makes it, which keeps outside calls on"
-            f" the node that takes them in; consistent with that ({shown})."
-        )
+        return "explained", _explained(found, shown)
     if found.unit != "connections":
         return "consistent", (
             f"Consistent with a random backend for each of"
@@ -77,6 +74,18 @@ def _judge(found: Finding) -> tuple[str, str]:
         )
     total = ", all in all" if found.changes else ""
     return "consistent", f"Consistent with {_choice_in_words(found)}{total} ({shown})."
+
+
+def _explained(found: Finding, shown: str) -> str:
+    if found.is_local:
+        return (
+            "Uneven, as traffic policy Local makes it, which keeps outside calls on"
+            f" the node that takes them in; consistent with that ({shown})."
+        )
+    return (
+        "Uneven, as topology hints make it, which keep calls in the zone of the node"
+        f" that takes them in; consistent with that ({shown})."
+    )
 
 
 def _without_test(found: Finding, known: pl.DataFrame) -> tuple[str, str]:
