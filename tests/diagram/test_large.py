@@ -38,6 +38,20 @@ def test_texts_do_not_overlap():
     assert_apart(texts)
 
 
+def test_three_hundred_nodes_fit_into_one_picture():
+    tables = large_cluster(nodes=300, services=60, connections=20_000)
+    graph = collapse(path_graph(tables))
+    drawing = draw_cluster(picture(graph), title="Paths", source="made up")
+    texts = list(drawing.texts())
+    assert_apart(texts)
+    hosts = graph.hosts.collect()
+    assert hosts.height == 8
+    connections = tables.connections.select("entry_node", "backend_node").collect()
+    nodes = {name for column in connections for name in column}
+    assert hosts["members"].sum() == len(nodes) > 100
+    assert f"{len(nodes) - 7} more nodes" in {text.text for text in texts}
+
+
 def test_links_without_a_label_tell_theirs_on_hover():
     graph, scene = drawn()
     edges = path_edges(graph.steps, by=()).collect()
