@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 SOURCES := setup.py pyproject.toml $(shell find cext -name '*.pyx' -o -name '*.pxd' -o -name '*.h') $(wildcard analyzer/_cext/*.pxd)
 
 LOADBALANCER := captures/cluster/loadbalancer
+TOPOLOGY := $(BIN)/analyze paths --cluster $(LOADBALANCER)/cluster
 PATHS := $(BIN)/analyze paths $(LOADBALANCER) --cluster $(LOADBALANCER)/cluster
 
 .PHONY: demo docs test lint types bench clean
@@ -24,13 +25,15 @@ demo: $(VENV)/.installed-pictures
 docs: $(VENV)/.installed-test
 	for ending in svg html pdf mmd dot json; do $(PATHS) -o docs/paths.$$ending; done
 	COLUMNS=80 $(PATHS) >docs/paths.txt
-	for ending in svg png; do $(PATHS) --connection 37 -o docs/ladder.$$ending; done
+	for ending in svg png mmd; do $(PATHS) --connection 37 -o docs/ladder.$$ending; done
 	COLUMNS=100 $(PATHS) --connection 37 >docs/ladder.txt
 	$(BIN)/analyze paths captures/cluster/mixed --connection 85 \
 	  --cluster captures/cluster/mixed/cluster -o docs/unanswered.svg
 	$(BIN)/analyze paths $(LOADBALANCER)/k8s-worker01.ens18.pcap.gz \
 	  --cluster $(LOADBALANCER)/cluster -o docs/one-node.svg
-	$(BIN)/analyze paths --cluster $(LOADBALANCER)/cluster -o docs/cluster.svg
+	for ending in svg mmd dot; do $(TOPOLOGY) -o docs/cluster.$$ending; done
+	$(BIN)/analyze paths captures/cluster/drops --connection 16 \
+	  --cluster captures/cluster/drops/cluster -o docs/lost.svg
 	$(BIN)/analyze spread $(LOADBALANCER) --service lb-nginx-ds \
 	  --cluster $(LOADBALANCER)/cluster --cluster $(LOADBALANCER)/conntrack \
 	  -o docs/spread.svg

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from analyzer.analysis.paths.ladder import Ladder
     from analyzer.cli.inputs import Inputs
     from analyzer.cli.output import Output
     from analyzer.tables import Tables
 
-_KINDS = (".svg", ".html", ".png", ".pdf")
+_KINDS = (".svg", ".html", ".png", ".pdf", ".mmd", ".json")
 
 
 def show_ladder(
@@ -49,11 +51,7 @@ def show_ladder(
 
     told = ladder(tables, _packets(inputs, tables), connection)
     if file is not None and kind is not None:
-        from analyzer.cli.picture import keep, written
-        from analyzer.diagram.ladder_scene import draw_ladder
-
-        scene = draw_ladder(told)
-        keep(scene.title, written(scene, kind, {}), file)
+        _draw(told, file, kind)
         return
     if not output.is_for_people:
         rows = told.packets.join(told.places, on="place", maintain_order="left")
@@ -64,6 +62,29 @@ def show_ladder(
 
     for line in draw_ladder_text(told, width(), style=style):
         click.echo(line)
+
+
+def _draw(told: Ladder, file: Path, kind: str) -> None:
+    from analyzer.cli.picture import keep, written
+    from analyzer.diagram.ladder_words import heading
+
+    title, facts = heading(told)
+    data: str | bytes
+    if kind == ".mmd":
+        from analyzer.diagram.ladder_mermaid import write_ladder_mermaid
+
+        data = write_ladder_mermaid(told)
+    elif kind == ".json":
+        tables = {
+            name: getattr(told, name).to_dicts()
+            for name in ("places", "packets", "hops")
+        }
+        data = json.dumps({"title": title, "facts": facts, **tables}, indent=1) + "\n"
+    else:
+        from analyzer.diagram.ladder_scene import draw_ladder
+
+        data = written(draw_ladder(told), kind, {})
+    keep(title, data, file)
 
 
 def _packets(inputs: Inputs, tables: Tables) -> pl.LazyFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from analyzer.cli.captures import find_captures
+from analyzer.cli.failure import warn
 
 if TYPE_CHECKING:
     import os
@@ -131,7 +133,16 @@ def _load(
         return None
     from analyzer.cluster import Cluster
 
-    return Cluster.load(value)
+    cluster = Cluster.load(value)
+    used = {Path(each.path).resolve() for each in cluster.sources if each.used}
+    places = used.union(*(file.parents for file in used))
+    for path in value:
+        if path.resolve() not in places:
+            warn(
+                f"{path}: no cluster state in it",
+                f"analyze cluster show {shlex.quote(str(path))} says what was read",
+            )
+    return cluster
 
 
 cluster_option = click.option(

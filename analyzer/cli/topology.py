@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from analyzer.errors import DiagramError
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -14,7 +12,6 @@ if TYPE_CHECKING:
     from analyzer.cli.output import Output
     from analyzer.cluster import Cluster
 
-_KINDS = (".svg", ".html", ".png", ".pdf", ".json")
 _TITLES = {"fronts": "addresses of Services", "hosts": "nodes", "pods": "pods"}
 
 
@@ -29,16 +26,9 @@ def show_topology(
 
     Raises
     ------
-    DiagramError
-        If there is no such picture in the format that was asked for.
     ClusterError, QueryError
         See :func:`analyzer.analysis.paths.topology`.
     """
-    if file is not None and kind not in _KINDS:
-        raise DiagramError(
-            f"{file}: without traffic there is no {kind}",
-            hint=f"name it {file.stem}.svg; there are {', '.join(_KINDS)}",
-        )
     from analyzer.analysis.paths import topology
     from analyzer.cli import format as say
 
@@ -66,6 +56,14 @@ def show_topology(
             for name, table in zip(told._fields, told, strict=True)
         }
         data = json.dumps({"title": title, **tables}, indent=1) + "\n"
+    elif kind in (".mmd", ".dot"):
+        from analyzer.diagram import topology_text
+
+        write = {
+            ".mmd": topology_text.write_topology_mermaid,
+            ".dot": topology_text.write_topology_dot,
+        }
+        data = write[kind](told, title=title)
     else:
         from analyzer.diagram.topology import draw_topology, topology_colours
 

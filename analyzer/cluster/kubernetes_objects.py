@@ -37,6 +37,7 @@ _TUNNEL_ANNOTATIONS = (
     "projectcalico.org/IPv4WireguardInterfaceAddr",
 )
 _VTEP_MAC_ANNOTATION = "projectcalico.org/VXLANTunnelMACAddr"
+_ZONE_LABEL = "topology.kubernetes.io/zone"
 _SERVICE_LABEL = "kubernetes.io/service-name"
 _OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 
@@ -193,6 +194,7 @@ def _read_node(thing: _Object, reading: _Reading) -> None:
             ),
             vtep_mac=(fields.text(annotations, _VTEP_MAC_ANNOTATION) or "").lower()
             or None,
+            zone=fields.text(thing, "metadata", "labels", _ZONE_LABEL),
         )
     )
 
@@ -378,6 +380,8 @@ def _each_endpoint(
 ) -> Iterator[Endpoint]:
     """Make an endpoint of every address and port."""
     is_pod = fields.text(item, "targetRef", "kind") == "Pod"
+    hints = fields.mappings(item, "hints", "forZones")
+    zones = [fields.text(hint, "name") for hint in hints]
     for address in addresses:
         for port, protocol, port_name in ports:
             yield Endpoint(
@@ -390,6 +394,7 @@ def _each_endpoint(
                 ready=ready,
                 node=fields.text(item, "nodeName"),
                 pod=fields.text(item, "targetRef", "name") if is_pod else None,
+                zones=tuple(zone for zone in zones if zone),
             )
 
 

@@ -37,6 +37,8 @@ class Node:
         Addresses of its overlay devices (``vxlan.calico``, ``flannel.1``, ``tunl0``).
     vtep_mac : str, optional
         MAC address of its VXLAN device, which inner frames carry.
+    zone : str, optional
+        Of its label ``topology.kubernetes.io/zone``.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Node:
     pod_cidrs: tuple[str, ...] = ()
     tunnel_ips: tuple[str, ...] = ()
     vtep_mac: str | None = None
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An address behind a service; without a port it stands for all of them."""
+    """An address behind a service; without a port it stands for all of them.
+
+    ``zones`` are those for whose nodes it is meant (``hints.forZones``).
+    """
 
     namespace: str
     service: str
@@ -174,6 +180,7 @@ class Endpoint:
     ready: bool = True
     node: str | None = None
     pod: str | None = None
+    zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from analyzer.diagram import words
+from analyzer.diagram.markup import identifier, mermaid, quoted, yaml
 from analyzer.diagram.palette import OTHER
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def write_mermaid(what: Picture, *, title: str) -> str:
     """Write the graph as a Mermaid flow chart, as GitHub and GitLab show it."""
     lines = [
         "---",
-        f"title: {_yaml(title)}",
+        f"title: {yaml(title)}",
         "---",
         "flowchart LR",
     ]
@@ -28,17 +28,17 @@ def write_mermaid(what: Picture, *, title: str) -> str:
     for name, vertices in _clusters(what):
         indent = "  "
         if name:
-            lines.append(f'  subgraph {_identifier(name)}["{_mermaid(name)}"]')
+            lines.append(f'  subgraph {identifier(name)}["{mermaid(name)}"]')
             indent = "    "
         for vertex in vertices:
-            label = "<br/>".join(_mermaid(line) for line in _label(what, vertex))
+            label = "<br/>".join(mermaid(line) for line in _label(what, vertex))
             lines.append(f'{indent}{ids[vertex.id]}["{label}"]')
         if name:
             lines.append("  end")
     styles = []
     for number, bundle in enumerate(what.bundles):
         arrow = "-->" if _is_seen(bundle) else "-.->"
-        label = _mermaid(_edge_label(bundle))
+        label = mermaid(_edge_label(bundle))
         lines.append(f'  {ids[bundle.source]} {arrow}|"{label}"| {ids[bundle.target]}')
         styles.append(
             f"  linkStyle {number} stroke:{_colour(what, bundle)},"
@@ -51,18 +51,18 @@ def write_dot(what: Picture, *, title: str) -> str:
     """Write the graph in Graphviz's language; ``dot -Tsvg`` draws it."""
     lines = [
         "digraph paths {",
-        f"  label={_quoted(title)}; labelloc=t; rankdir=LR;",
+        f"  label={quoted(title)}; labelloc=t; rankdir=LR;",
         '  node [shape=box, style=rounded, fontname="Helvetica", fontsize=11];',
         '  edge [fontname="Helvetica", fontsize=10];',
     ]
     for number, (name, vertices) in enumerate(_clusters(what)):
         indent = "  "
         if name:
-            lines += [f"  subgraph cluster_{number} {{", f"    label={_quoted(name)};"]
+            lines += [f"  subgraph cluster_{number} {{", f"    label={quoted(name)};"]
             indent = "    "
         for vertex in vertices:
             label = "\n".join(_label(what, vertex))
-            lines.append(f"{indent}{_quoted(vertex.id)} [label={_quoted(label)}];")
+            lines.append(f"{indent}{quoted(vertex.id)} [label={quoted(label)}];")
         if name:
             lines.append("  }")
     for bundle in what.bundles:
@@ -72,10 +72,8 @@ def write_dot(what: Picture, *, title: str) -> str:
             "penwidth": f"{_thickness(what, bundle):.1f}",
             "style": "solid" if _is_seen(bundle) else "dashed",
         }
-        told = ", ".join(f"{name}={_quoted(value)}" for name, value in facts.items())
-        lines.append(
-            f"  {_quoted(bundle.source)} -> {_quoted(bundle.target)} [{told}];"
-        )
+        told = ", ".join(f"{name}={quoted(value)}" for name, value in facts.items())
+        lines.append(f"  {quoted(bundle.source)} -> {quoted(bundle.target)} [{told}];")
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -162,21 +160,3 @@ def _colour(what: Picture, bundle: Bundle) -> str:
 
 def _thickness(what: Picture, bundle: Bundle) -> float:
     return 1 + 9 * bundle.connections / max(what.connections, 1)
-
-
-def _mermaid(text: str) -> str:
-    """Escape what Mermaid takes for markup."""
-    return re.sub(r'[&<>"#;|\x00-\x1f]', lambda found: f"#{ord(found[0])};", text)
-
-
-def _identifier(text: str) -> str:
-    return "node_" + re.sub(r"\W", "_", text)
-
-
-def _yaml(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'

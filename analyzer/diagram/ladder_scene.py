@@ -29,6 +29,7 @@ _TIME = 76
 _TOLD = 196
 _ROW = 27
 _SMALL = 10.5
+_BADGE = 15
 _THERE, _BACK, _AGAIN = "#2f78c4", "#2e9e6b", "#e0832b"
 
 
@@ -114,22 +115,26 @@ def _columns(
             for arrow, name in (("→", "ttl_to_backend"), ("←", "ttl_to_client"))
             if row[name] is not None
         )
-        if ttl:
+        below = f"TTL {ttl}" if ttl else "" if row["is_seen"] else "not seen here"
+        if below:
             mark.text(
                 at[place],
                 166,
-                f"TTL {ttl}",
+                below,
                 _SMALL,
                 style="soft",
                 anchor="middle",
                 room=2 * half - 8,
             )
+    marked = {place for place, _ in rewrites(ladder)}
     for begin, end, (source, target) in runs(tuples(ladder)):
         left, right = at[begin] - half + 7, at[end] + half - 7
         mark = scene.group("tuple", f"from {source}\nto {target}")
         mark.rect(left, 100, right - left, 32, "chip", 4)
-        middle = (left + right) / 2
-        room = right - left - 8
+        # The marks of rewrites stand on the edges.
+        left += _BADGE if begin - 1 in marked else 4
+        right -= _BADGE if end in marked else 4
+        middle, room = (left + right) / 2, right - left
         mark.text(middle, 113, f"from {source}", _SMALL, anchor="middle", room=room)
         mark.text(middle, 126, f"to {target}", _SMALL, anchor="middle", room=room)
 

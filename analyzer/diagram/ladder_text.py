@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import pairwise
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
@@ -51,7 +52,8 @@ def draw_ladder_text(
     width = min(width, _WIDEST)
     title, facts = heading(ladder)
     yield style(ellipsis(title, width), "name")
-    yield style(ellipsis(facts, width), "soft")
+    for line in textwrap.wrap(facts, width, break_on_hyphens=False):
+        yield style(line, "soft")
     yield ""
     yield from _places(ladder, width, style)
     yield ""
@@ -78,7 +80,9 @@ def _places(ladder: Ladder, width: int, style: Style) -> Iterator[str]:
     for place, row in enumerate(rows):
         is_changed = place == 0 or told[place] != told[place - 1]
         what = " → ".join(told[place]) if is_changed else "the same"
-        if row["tunnel"]:
+        if not row["is_seen"]:
+            what = "not seen here"
+        elif row["tunnel"]:
             vni = "" if row["vni"] is None else f" {row['vni']}"
             outer = f"{row['outer_src']} → {row['outer_dst']}"
             what += f" in {row['tunnel'].upper()}{vni} {outer}"
@@ -86,7 +90,8 @@ def _places(ladder: Ladder, width: int, style: Style) -> Iterator[str]:
         start = f"{letter(place)}  {ellipsis(row['point'], room).ljust(room)}  "
         what = ellipsis(what, width - len(start) - len(ttl) - 2)
         gap = " " * (width - len(start) - len(what) - len(ttl))
-        yield f"{style(start, 'name')}{what}{gap}{style(ttl, 'soft')}"
+        end = f"{gap}{style(ttl, 'soft')}" if ttl else ""
+        yield f"{style(start, 'name')}{what}{end}"
         if place < len(rows) - 1:
             names = f" {' and '.join(rewritten[place])}" if place in rewritten else ""
             there = measured(ladder, place, "to_backend")
@@ -94,7 +99,7 @@ def _places(ladder: Ladder, width: int, style: Style) -> Iterator[str]:
             times = [
                 f"{arrow} {time}" for arrow, time in (("→", there), ("←", back)) if time
             ]
-            line = f"│  {'  '.join(times)}"
+            line = f"│  {'  '.join(times)}".rstrip()
             line = ellipsis(line, width - len(names) - 1)
             yield f"{style(line, 'soft')}{style(names, 'mark')}"
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from analyzer.diagram import words
 
 if TYPE_CHECKING:
@@ -124,12 +126,15 @@ def heading(ladder: Ladder) -> tuple[str, str]:
         facts.append(f"state {told['tcp_state']}")
     facts.append(f"service known: {told['service_evidence']}")
     facts.append(f"backend known: {told['backend_evidence']}")
-    if told["retransmits"]:
-        facts.append(f"{told['retransmits']:,} segments sent again")
+    again = told["retransmits"]
+    if isinstance(again, int) and again:
+        facts.append(f"{words.plural(again, 'segment')} sent again")
     seen = ladder.packets
     if not (seen["direction"] == "to_client").any():
         last = ladder.places["point"][max(seen["place"].to_list())]
-        facts.insert(0, f"no answer, last seen at {last}")
+        behind = ladder.places.filter(~pl.col("is_seen"))["point"].to_list()
+        not_at = f", not at {behind[0]}" if behind else ""
+        facts.insert(0, f"no answer, last seen at {last}{not_at}")
     return title, ", ".join(facts)
 
 

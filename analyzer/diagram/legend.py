@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.diagram import words
 from analyzer.diagram.palette import OTHER
-from analyzer.diagram.scene import Ribbon
+from analyzer.diagram.scene import Line, Ribbon
 from analyzer.diagram.widths import text_width
 
 if TYPE_CHECKING:
@@ -71,6 +71,26 @@ def draw_legend(
         at, base = entry(24 + text_width(text, 11))
         group.rect(at, base - 9, 18, 11, "tunnel", 3)
         group.text(at + 24, base, text, 11, style="soft")
+    if any(each.lost_segments for each in what.bundles):
+        text = "lost: seen before, not behind, where it was captured"
+        at, base = entry(15 + text_width(text, 11))
+        for shift in (3.5, -3.5):
+            ends = ((at, base - 4 - shift), (at + 7, base - 4 + shift))
+            group.marks.append(Line(ends, "cross"))
+        group.text(at + 13, base, text, 11, style="soft")
+    drawn = {vertex.node for vertex in what.vertices.values()}
+    drawn |= {pod.node for pod in what.pods}
+    hidden = [
+        each
+        for each in what.hosts.values()
+        if each.idle_pods and each.node not in drawn
+    ]
+    if hidden:
+        pods = words.plural(sum(each.idle_pods for each in hidden), "pod")
+        nodes = words.plural(sum(each.members for each in hidden), "node")
+        text = f"not drawn: {pods} without traffic on {nodes} without any"
+        at, base = entry(text_width(text, 11))
+        group.text(at, base, text, 11, style="soft")
     numbers = "11 · 17/s"
     meaning = "connections, and per second; width is their " + (
         "number" if by == "connections" else "bytes"

@@ -91,6 +91,7 @@ class Host:
     tunnel_address: str | None = None
     vni: int | None = None
     members: int = 1
+    idle_pods: int = 0
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def _service(
     x, width = _SERVICE
     group = scene.group(
         "node",
-        "\n".join([service, *(f"{row['kind']} {_front(row)}" for row in rows)]),
+        "\n".join([service, *(f"{row['kind']} {front_words(row)}" for row in rows)]),
         service=service,
         addresses=len(rows),
     )
@@ -130,10 +130,11 @@ def _service(
         wide = text_width(row["kind"], 9.5, bold=True) + 10
         group.rect(x + 12, base - 10.5, wide, 13.5, "kind", 6.5)
         group.text(x + 17, base - 0.3, row["kind"], 9.5, style="inverse", bold=True)
-        group.text(x + 18 + wide, base, _front(row), 11, room=width - wide - 26)
+        group.text(x + 18 + wide, base, front_words(row), 11, room=width - wide - 26)
 
 
-def _front(row: dict[str, Any]) -> str:
+def front_words(row: dict[str, Any]) -> str:
+    """Write what is called: ``any node:30080``, ``10.152.183.10:53 udp``."""
     if row["address"] is None:
         called = f"any node:{row['port']}"
     else:
@@ -400,6 +401,6 @@ def _description(
     )
     sentences = ["{}, {} on {}.".format(*counts)]
     for service, rows in fronts.items():
-        told = ", ".join(f"{row['kind']} {_front(row)}" for row in rows)
+        told = ", ".join(f"{row['kind']} {front_words(row)}" for row in rows)
         sentences.append(f"{words.short_service(service)}: {told}.")
     return " ".join(sentences)

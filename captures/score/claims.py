@@ -114,7 +114,8 @@ def destination_claims(row: Row, shown: Shown) -> Iterator[str]:
     namespace, _, name = (record["service"] or "").partition("/")
     yield from differing(row, "service_namespace", namespace or None)
     yield from differing(row, "service_name", name or None)
-    yield from differing(row, "service_port_name", record["service_port"])
+    if "service_port" in record:  # not in older recordings
+        yield from differing(row, "service_port_name", record["service_port"])
 
 
 def translation_claims(row: Row, shown: Shown, recording: Recording) -> Iterator[str]:

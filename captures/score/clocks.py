@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from captures.score.recording import Recording
 
-NANOSECOND = 10**9
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -60,7 +58,7 @@ def estimates(clocks: pl.DataFrame, recording: Recording) -> Iterator[Estimate]:
     Estimate
         One per row that compares a host with another.
     """
-    began = round(recording.scenario["capture_start"] * NANOSECOND)
+    began = recording.began
     numbers = clocks.with_columns(
         pl.col("host", "reference").cast(pl.String),
         pl.col("offset", "bound").dt.total_nanoseconds(),

@@ -71,7 +71,7 @@ def service_names(record: Record) -> set[str]:
     destination = text((record["dst"]["ip"], record["dst"]["port"]))
     return {
         service,
-        f"{service}:{record['service_port']}",
+        f"{service}:{record.get('service_port')}",
         f"{service}:{record['dst']['port']}",
         destination,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -11,7 +12,7 @@ from captures.score.measures import device_of, is_subsequence
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from captures.score.recording import Record, Recording
+    from captures.score.recording import Point, Record, Recording
 
 # All hosts of the testbed are one machine: longer than this is no latency.
 LONGEST_NS = 50_000_000
@@ -66,5 +67,42 @@ def of_hop(hop: Record, record: Record, recording: Recording) -> Iterator[str]:
             yield f"latency {latency} ns, bound {bound} ns"
     if hop["capture_loss"]:
         yield "capture_loss, but no capture lost a packet"
-    if hop["lost_segments"]:
-        yield f"{hop['lost_segments']} lost segments, but none was lost"
+    lost = hop["lost_segments"]
+    if lost is not None and len(known) == 2:
+        truly = dropped(known, hop["direction"], record, recording)
+        if lost not in truly:
+            wanted = " or ".join(map(str, sorted(truly)))
+            yield f"{lost} lost segments, truly {wanted}"
+
+
+def dropped(
+    devices: list[Point], direction: str, record: Record, recording: Recording
+) -> set[int]:
+    """Count the packets that rules dropped between two devices on the way.
+
+    Packets may cross a device twice, before and after the tunnel: then there is a
+    number for each time.
+    """
+    walk = recording.walk(record)
+    is_reply = direction == "to_client"
+    places = {
+        (begin, end)
+        for begin, here in enumerate(walk)
+        for end, there in enumerate(walk)
+        if begin < end and [here, there] == devices
+    }
+    steps = [
+        ("/".join(there), "/".join(here))
+        if is_reply
+        else ("/".join(here), "/".join(there))
+        for here, there in pairwise(walk)
+    ]
+    return {
+        sum(
+            drop["packets"]
+            for drop in record.get("dropped", ())
+            if (drop["direction"] == "reply") == is_reply
+            and (drop["after"], drop["before"]) in steps[begin:end]
+        )
+        for begin, end in places
+    } or {0}

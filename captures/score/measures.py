@@ -30,13 +30,38 @@ def deviations(
     A short snaplen leaves some unknown: null is no deviation.
     """
     record = shown.record
-    if row["tcp_state"] in CONTRADICTORY_STATES.get(record["outcome"], ()):
+    contradictory = CONTRADICTORY_STATES.get(record["outcome"], set())
+    if loses(record, "reply"):
+        contradictory = contradictory - {"S1"}  # where the answers still were
+    if row["tcp_state"] in contradictory:
         yield f"tcp_state {row['tcp_state']}, truly {record['outcome']}"
     if is_countable(shown, flows):
+        yield from strange_counts(row, record, recording)
+    yield from path_deviations(row, shown, flows, recording)
+
+
+def loses(record: Record, direction: str) -> bool:
+    """Whether a rule dropped packets of this direction."""
+    return any(drop["direction"] == direction for drop in record.get("dropped", ()))
+
+
+def strange_counts(row: Row, record: Record, recording: Recording) -> Iterator[str]:
+    """Compare a row's counts with the truth's.
+
+    Where rules dropped packets, devices have different counts, and a row may have any
+    of them; octets are then passed over.
+    """
+    if not record.get("dropped"):
         for column, counted in counts(record):
             if row[column] not in (None, counted):
                 yield f"{column} {row[column]}, truly {counted}"
-    yield from path_deviations(row, shown, flows, recording)
+        return
+    seen = [each for each in recording.observed if each["id"] == record["id"]]
+    for side, direction in (("client", "orig"), ("backend", "reply")):
+        possible = {each[f"packets_{direction}"] for each in seen}
+        stated = row[f"{side}_packets"]
+        if stated is not None and stated not in possible:
+            yield f"{side}_packets {stated}, on no device: {sorted(possible)}"
 
 
 def is_countable(shown: Shown, flows: Sequence[Flow]) -> bool:
@@ -63,8 +88,16 @@ def counts(record: Record) -> Iterator[tuple[str, int]]:
     yield "backend_bytes", record["bytes"]["reply"]
     if record["requests"] is not None:
         yield "requests", record["requests"]
-    if record["response_bytes"] is not None:
+    if record["response_bytes"] is not None and not is_older(record):
         yield "backend_payload_bytes", record["response_bytes"]
+
+
+def is_older(record: Record) -> bool:
+    """Whether a recording counts apache's response bytes without their headers.
+
+    Such recordings do not name the service's port either.
+    """
+    return "service_port" not in record
 
 
 def path_deviations(

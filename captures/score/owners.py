@@ -92,7 +92,7 @@ def attribute(flows: pl.DataFrame, subject: Subject, recording: Recording) -> Fl
     ):
         view = views[flow["capture"]]
         clock = recording.clock(view.host)
-        since_ns = round(recording.scenario["capture_start"] * 1e9)
+        since_ns = recording.began
         first, last = (clock.right(moment, since_ns) for moment in (start, end))
         by_id[flow["flow_id"]] = flow | {"start": first, "end": last}
         owners[flow["flow_id"]] = [

@@ -22,6 +22,7 @@ Record = dict[str, Any]
 Point = tuple[str, str]  # host, interface
 
 EXACT = Clock(0.0)
+NANOSECOND = 10**9
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,23 @@ class Recording:
         return self.directory / f"{file}.gz"
 
     def clock(self, host: str) -> Clock:
-        """Give the clock that a host's captures were written with."""
-        given = self.scenario["clocks"].get(host)
+        """Give the clock that a host's captures were written with.
+
+        Recordings of before the testbed gave out wrong clocks do not speak of any.
+        """
+        given = self.scenario.get("clocks", {}).get(host)
         return Clock(**given) if given else EXACT
+
+    @property
+    def began(self) -> int:
+        """When captures began, in nanoseconds since 1970.
+
+        Where a recording does not tell, its first connection: only wrong clocks, which
+        drift from then on, ask for it.
+        """
+        first = min(record["start"] for record in self.truth.values())
+        seconds: float = self.scenario.get("capture_start", first)
+        return round(seconds * NANOSECOND)
 
     @cached_property
     def nodes(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import json
 import subprocess
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from captures.testbed import netns
@@ -214,7 +215,8 @@ def observe(
                 }
             rows.append(row)
     rows.sort(key=lambda row: row["id"])
-    return rows, problems + misplaced(truth, rows) + miscounted(truth, rows)
+    problems += misplaced(truth, rows) + miscounted(truth, rows)
+    return rows, problems + unlike_drops(truth, rows)
 
 
 def owners_of(truth: Sequence[dict[str, Any]]) -> Owners:
@@ -295,6 +297,7 @@ def miscounted(
             record["proto"] == "tcp"
             and record["outcome"] == "ok"
             and not record["open_before_capture"]
+            and not record.get("dropped")
             and record["bytes"]["reply"] < SHORT_BYTES
             and f".{ANY}." not in row["file"]
         )
@@ -302,6 +305,64 @@ def miscounted(
         if is_comparable and both_ways != (counted["orig"], counted["reply"]):
             problems.append(f"{row}: conntrack counted {counted}")
     return problems
+
+
+def unlike_drops(
+    truth: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]
+) -> list[str]:
+    """Compare what devices show with what the rules dropped between them.
+
+    From one device to the next on the way, as many packets are missing as a rule
+    between the two counted, and none without a rule. What is dropped from the first
+    packet on ends at the device before the rule.
+    """
+    counted = {
+        (row["id"], row["file"], row["tuple"], row["encapsulated"]): row
+        for row in rows
+        if f".{ANY}." not in row["file"]
+    }
+    problems = []
+    for record in truth:
+        drops = record.get("dropped", ())
+        seen = record["captures"]["seen"] if drops else []
+        for direction, way in (("orig", seen), ("reply", seen[::-1])):
+            shown = [
+                (device_of(each["file"]), row[f"packets_{direction}"])
+                for each in way
+                if (row := counted.get((record["id"], *each.values())))
+            ]
+            if shown and (rest := lost_for_good(drops, direction, shown)):
+                shown.append(rest)
+            for (here, before), (there, after) in pairwise(shown):
+                dropped = sum(
+                    drop["packets"]
+                    for drop in drops
+                    if drop["direction"] == direction
+                    and (drop["after"], drop["before"]) == (here, there)
+                )
+                if before - after != dropped:
+                    problems.append(
+                        f"{record['id']}: {direction}: {here} shows {before} and "
+                        f"{there} {after}, but {dropped} were dropped"
+                    )
+    return problems
+
+
+def lost_for_good(
+    drops: Sequence[dict[str, Any]], direction: str, shown: Sequence[tuple[str, int]]
+) -> tuple[str, int] | None:
+    """Name the device behind the last one, if a rule let nothing through to it."""
+    last, _ = shown[-1]
+    for drop in drops:
+        if (drop["direction"], drop["after"]) == (direction, last):
+            return drop["before"], 0
+    return None
+
+
+def device_of(file: str) -> str:
+    """Name the device of a capture that has one: ``host/interface``."""
+    host, _, rest = file.partition(".")
+    return f"{host}/{rest.rpartition('.')[0]}"
 
 
 def owner_of(candidates: list[Owner], moment: float) -> tuple[int, int, str] | None:

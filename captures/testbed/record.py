@@ -15,6 +15,7 @@ from captures.testbed import (
     capture,
     clocks,
     conntrack,
+    drops,
     kubeproxy,
     netns,
     observed,
@@ -102,6 +103,8 @@ def attempt_to_record(
         conntrack.Watcher(node.name, work / "conntrack" / f"{node.name}.events.txt")
         for node in NODES
     ]
+    if scenario.is_state_old:
+        state.write(scenario.cluster, work / "cluster", mode)
     background = [traffic.start(operation) for operation in scenario.before_capture]
     taken = copy.deepcopy(list(scenario.captures))
     capture_start = capture.start(taken, work)
@@ -111,12 +114,15 @@ def attempt_to_record(
     reports = capture.stop(taken, work)
     finish_conntrack(watchers, scenario.cluster, work)
     collect_logs(scenario.cluster, work)
-    state.write(final_cluster, work / "cluster", mode)
+    if not scenario.is_state_old:
+        state.write(final_cluster, work / "cluster", mode)
 
     records = truth.records(
         scenario.name, scenario.cluster, work, taken, done, capture_start
     )
     problems = truth.check_logs(records, scenario.cluster, work)
+    dropping = [step for step in scenario.steps if isinstance(step, drops.Drop)]
+    problems += drops.attach(records, dropping)
     rows, disagreements = observed.observe(
         records, [work / c.file for c in taken], state.interface_names()
     )
@@ -160,6 +166,7 @@ def perform(
 ) -> tuple[list[Done], Cluster, list[dict[str, Any]]]:
     """Do the scenario's steps; return what was done and what changed meanwhile."""
     done: list[Done] = []
+    running = [*background]
     cluster = scenario.cluster
     changes: list[dict[str, Any]] = []
     for step in scenario.steps:
@@ -169,9 +176,15 @@ def perform(
             before, cluster = cluster, cluster.with_service(step.service)
             kubeproxy.sync(cluster, mode, before)
             changes.append({"time": time.time(), "note": step.note})
+        elif isinstance(step, scenarios.Background):
+            running.append(traffic.start(step.operation))
+        elif isinstance(step, scenarios.Setting):
+            netns.sysctl(step.host, {step.key: step.value})
+        elif isinstance(step, drops.Drop):
+            drops.install(step)
         else:
             done.append(traffic.run(step))
-    done += [running.wait() for running in background]
+    done += [each.wait() for each in running]
     return done, cluster, changes
 
 

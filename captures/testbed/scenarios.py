@@ -21,6 +21,8 @@ from captures.testbed.cluster import (
     Port,
     Service,
 )
+from captures.testbed.drops import ENCAPSULATED_SOURCE_PORT, Drop
+from captures.testbed.netns import LAN
 from captures.testbed.topology import NIC
 from captures.testbed.traffic import (
     Operation,
@@ -42,7 +44,8 @@ if TYPE_CHECKING:
     from captures.testbed.kubeproxy import Mode
 
 MASTER, WORKER01, WORKER02, WORKER03 = (node.name for node in NODES)
-CLIENT = {pod.node: pod.name for pod in PODS if pod.labels.get("name") == "client"}
+CLIENT_POD = {pod.node: pod for pod in PODS if pod.labels.get("name") == "client"}
+CLIENT = {node: pod.name for node, pod in CLIENT_POD.items()}
 NGINX = {pod.node: pod for pod in PODS if pod.labels.get("name") == "nginx"}
 DNS = "10.152.183.10"
 DNS6 = "fd00:10:152:183::a"
@@ -64,7 +67,23 @@ class Pause:
     seconds: float
 
 
-Step = Operation | Resync | Pause
+@dataclass(frozen=True)
+class Background:
+    """Start an operation and go on; it has to end by itself."""
+
+    operation: Operation
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A kernel setting of one namespace changes."""
+
+    host: str
+    key: str
+    value: str
+
+
+Step = Operation | Resync | Pause | Background | Setting | Drop
 
 
 @dataclass(frozen=True)
@@ -79,6 +98,7 @@ class Scenario:
     before_capture: tuple[Operation, ...] = ()
     mode: Mode = "iptables"
     offload: bool = True
+    is_state_old: bool = False  # cluster state is from before the traffic
     recorded: bool = True  # part of the repository's samples
 
     def captured(
@@ -481,6 +501,143 @@ SPREAD_SKEWED = Scenario(
     offload=False,
 )
 
+# One of four endpoints is not ready for most of the time.
+LEAVING = replace(LOADBALANCER_SERVICES[0], not_ready=frozenset({"nginx-ds-k4ndq"}))
+A_FEW = (
+    many("ext-100", "192.168.2.38", 8080, 6, "LoadBalancer"),
+    many(CLIENT[WORKER03], "10.152.183.130", 8080, 2, "pod to ClusterIP"),
+    Pause(0.25),
+)
+SPREAD_UNREADY = Scenario(
+    "spread-unready",
+    "an endpoint leaves, and one connection outlives all others; state from before",
+    ROUND_3,
+    (
+        Background(
+            call(
+                "ext-101",
+                "hold 192.168.2.38 8080 --seconds 2.5 --every 0.02",
+                "one connection for many requests",
+            )
+        ),
+        *A_FEW * 2,
+        Resync(LEAVING, "nginx-ds-k4ndq becomes unready"),
+        *A_FEW * 5,
+        many("ext-101", "192.168.2.36", 9090, 8, "an even Service beside it"),
+    ),
+    captures(veths=CLIENT_VETHS, snaplen=128, eth0=()),
+    offload=False,
+    is_state_old=True,
+)
+
+# A Service with one endpoint, so that drops can be put on its way.
+FAR = replace(
+    LOADBALANCER_SERVICES[0],
+    not_ready=frozenset(pod.name for pod in NGINX.values()) - {"nginx-ds-k4ndq"},
+)
+FAR_POD = NGINX[WORKER02]
+LOST = "some packets are lost: "
+DROPS = Scenario(
+    "drops",
+    "packets vanish: at a policy, in a host's firewall, between two nodes",
+    ROUND_3.with_service(FAR),
+    (
+        # Else SYN-ACKs would be dropped, and counted, after the captures' end.
+        Setting(FAR_POD.name, "net.ipv4.tcp_synack_retries", "1"),
+        Drop(
+            "policy",
+            WORKER02,
+            "inet",
+            "forward",
+            f"oifname {FAR_POD.cali} ip saddr {CLIENT_POD[MASTER].ip}",
+            client=(CLIENT_POD[MASTER].ip, None),
+            direction="orig",
+            after=f"{WORKER02}/{DEVICE['IPv4']}",
+            before=f"{WORKER02}/{FAR_POD.cali}",
+        ),
+        Drop(
+            "answers",
+            WORKER02,
+            "inet",
+            "forward",
+            f"iifname {FAR_POD.cali} ip daddr {CLIENT_POD[WORKER01].ip} "
+            "tcp dport 41001",
+            client=(CLIENT_POD[WORKER01].ip, 41001),
+            direction="reply",
+            after=f"{WORKER02}/{FAR_POD.cali}",
+            before=f"{WORKER02}/{DEVICE['IPv4']}",
+        ),
+        Drop(
+            "underlay",
+            LAN,
+            "netdev",
+            f"ingress device port{NODES[3].number}",
+            f"udp dport 4789 {ENCAPSULATED_SOURCE_PORT} 41002 numgen inc mod 5 3",
+            client=(CLIENT_POD[WORKER03].ip, 41002),
+            direction="orig",
+            after=f"{WORKER03}/{NIC}",
+            before=f"{WORKER02}/{NIC}",
+        ),
+        Drop(
+            "entry",
+            WORKER01,
+            "inet",
+            "forward",
+            "meta l4proto tcp ct direction original ct original proto-src 41003 "
+            "numgen inc mod 6 4",
+            client=("192.168.2.100", 41003),
+            direction="orig",
+            after=f"{WORKER01}/{NIC}",
+            before=f"{WORKER01}/{DEVICE['IPv4']}",
+        ),
+        Drop(
+            "return",
+            WORKER03,
+            "inet",
+            "forward",
+            f"oifname {CLIENT_POD[WORKER03].cali} tcp dport 41004 numgen inc mod 6 4",
+            client=(CLIENT_POD[WORKER03].ip, 41004),
+            direction="reply",
+            after=f"{WORKER03}/{DEVICE['IPv4']}",
+            before=f"{WORKER03}/{CLIENT_POD[WORKER03].cali}",
+        ),
+        call(
+            CLIENT[MASTER],
+            "get 10.152.183.130 8080 --port 41000 --timeout 1.5",
+            "a policy at the backend's device drops every packet",
+        ),
+        call(
+            CLIENT[WORKER01],
+            "get 10.152.183.130 8080 --port 41001 --timeout 1.5",
+            "answers are dropped where they leave the pod",
+        ),
+        *(
+            call(who, f"hold {address} 8080 --seconds 1 --every 0.1 --port {port}", why)
+            for who, address, port, why in (
+                (
+                    CLIENT[WORKER03],
+                    "10.152.183.130",
+                    41002,
+                    LOST + "between two nodes",
+                ),
+                ("ext-100", "192.168.2.38", 41003, LOST + "at the entry node"),
+                (
+                    CLIENT[WORKER03],
+                    "10.152.183.130",
+                    41004,
+                    LOST + "answers, at the client's node",
+                ),
+                ("ext-101", "192.168.2.38", 41005, "no packet is lost"),
+            )
+        ),
+        get(CLIENT[WORKER03], url("10.152.183.130", 8080), 4, "no packet is lost"),
+        get("ext-101", url("192.168.2.38", 8080), 4, "no packet is lost"),
+        get("ext-101", url("192.168.2.36", 9090), 8, "no packet is lost"),
+    ),
+    captures(veths=(FAR_POD.name, *CLIENT_VETHS), eth0=(FAR_POD.name,), one_file=False),
+    offload=False,
+)
+
 DUALSTACK = Scenario(
     "dualstack",
     "IPv4 and IPv6 side by side, kube-proxy in nftables mode",
@@ -569,6 +726,8 @@ ALL = {
         MIXED,
         SPREAD_EVEN,
         SPREAD_SKEWED,
+        SPREAD_UNREADY,
+        DROPS,
         DUALSTACK,
         QUICK,
     )

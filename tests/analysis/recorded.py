@@ -20,6 +20,8 @@ ALL = (
     "mixed",
     "spread-even",
     "spread-skewed",
+    "spread-unready",
+    "drops",
     "dualstack",
 )
 

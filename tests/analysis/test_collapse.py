@@ -59,6 +59,51 @@ def test_the_others_are_counted(whole, small):
     assert small.hosts.collect()["members"].sum() == 50
 
 
+def with_idle_pods(graph, counts):
+    """Add pods without traffic: how many on which node."""
+    schema = graph.pods.collect_schema()
+    rows = [
+        {
+            "address": f"10.9.{number}.{pod}",
+            "pod": f"idle-{number}-{pod}",
+            "node": node,
+            "workload": "Deployment/idle",
+            "services": [],
+        }
+        for number, (node, count) in enumerate(counts.items())
+        for pod in range(count)
+    ]
+    idle = pl.DataFrame(rows, schema=schema)
+    return graph._replace(pods=pl.concat([graph.pods, idle.lazy()]))
+
+
+def idle_counts(graph):
+    pods, hosts = graph.pods.collect(), graph.hosts.collect()
+    drawn = pods.filter(pl.col("workload") == "Deployment/idle")
+    left_out = dict(hosts.select("node", "idle_pods").rows())
+    return drawn.height, {node: count for node, count in left_out.items() if count}
+
+
+def test_idle_pods_without_room_are_counted_at_their_node_or_the_others(whole):
+    busiest, quiet = "node-02", "node-49"
+    small = collapse(
+        with_idle_pods(whole, {busiest: 30, quiet: 7, "node-never-seen": 5}), LIMITS
+    )
+    drawn, left_out = idle_counts(small)
+    assert left_out == {busiest: 30 - drawn, OTHERS: 12}
+    assert drawn < 30
+    assert idle_counts(collapse(whole, LIMITS)) == (0, {})
+
+
+def test_idle_pods_are_counted_where_nothing_else_is_summed_up():
+    graph = path_graph(tables("loadbalancer"), cluster("loadbalancer"))
+    drawn, left_out = idle_counts(
+        collapse(with_idle_pods(graph, {"k8s-master": 40, "k8s-worker09": 3}))
+    )
+    assert drawn + sum(left_out.values()) == 43
+    assert left_out["k8s-master"] > 20
+
+
 def test_the_busiest_stay(whole, small):
     left = set(small.nodes.collect()["id"])
     for lane, limit in (("client", 12), ("front", 15)):

@@ -160,6 +160,68 @@ def test_nothing_vanished_and_little_was_sent_again_in_the_recordings(scenario):
         assert bool(row["retransmits"]) == at_first["is_retransmission"].any()
 
 
+DROPPED = [each for each in truth("drops") if "dropped" in each]
+
+
+def dropped_ladder(record):
+    return of("drops", record["client"]["ip"], record["client"]["port"])
+
+
+@pytest.mark.parametrize("record", DROPPED, ids=lambda each: each["op"])
+def test_packets_vanish_where_a_rule_dropped_them_and_nowhere_else(record):
+    told = dropped_ladder(record)
+    (dropped,) = record["dropped"]
+    vanished = told.packets.filter("vanished").join(told.places, on="place")
+    direction = {"orig": "to_backend", "reply": "to_client"}[dropped["direction"]]
+    assert set(vanished["point"]) == {dropped["after"]}
+    assert set(vanished["direction"]) == {direction}
+    assert vanished.height == dropped["packets"]
+    step = 1 if direction == "to_backend" else -1
+    (place,) = set(vanished["place"])
+    assert told.places["point"][place + step] == dropped["before"]
+
+
+def test_packets_that_vanished_were_sent_again_if_they_carried_something():
+    for record in DROPPED:
+        if record["outcome"] != "ok":
+            continue
+        packets = dropped_ladder(record).packets
+        lost = packets.filter(pl.col("vanished") & (pl.col("payload_length") > 0))
+        again = packets.filter("is_retransmission")
+        assert lost.height
+        keys = ["direction", "seq", "payload_length"]
+        assert lost.join(again, on=keys, how="anti").is_empty()
+
+
+def test_nothing_vanishes_beside_the_rules():
+    connections = tables("drops").connections.collect()
+    clients = {(each["client"]["ip"], each["client"]["port"]) for each in DROPPED}
+    others = [
+        row["connection_id"]
+        for row in connections.to_dicts()
+        if (row["client_ip"], row["client_port"]) not in clients
+    ]
+    assert len(others) == len(truth("drops")) - len(DROPPED)
+    for number in others:
+        told = ladder(tables("drops"), tables("drops").packets, number)
+        assert not told.packets["vanished"].any()
+        assert told.places["is_seen"].all()
+
+
+def test_the_place_that_others_went_on_to_is_one_that_did_not_see_it():
+    (record,) = (
+        each
+        for each in DROPPED
+        if each["dropped"][0]["before"].endswith("cali33daab9904f")
+    )
+    places = dropped_ladder(record).places
+    assert places["is_seen"].to_list() == [True] * (places.height - 1) + [False]
+    last, behind = places.tail(2).to_dicts()
+    assert behind["point"] == record["dropped"][0]["before"]
+    ends = ("src_ip", "src_port", "dst_ip", "dst_port")
+    assert [behind[end] for end in ends] == [last[end] for end in ends]
+
+
 def test_a_connection_that_is_not_there_is_an_error():
     with pytest.raises(QueryError, match="no connection 9999") as caught:
         ladder(tables("loadbalancer"), tables("loadbalancer").packets, 9999)

@@ -1,5 +1,6 @@
 """What is said of traffic whose truth is known, because it was made up."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -222,6 +223,104 @@ def test_a_local_traffic_policy_explains_an_uneven_spread():
     assert "Local" in text
     expected = dict(found.backends.select("group", "expected_share").rows())
     assert expected["web-a"] == pytest.approx(50 / 60)
+
+
+ZONES = {"n0": "east", "n1": "east", "n2": "west", "n3": "west"}
+
+
+def zonal(state, *, hints=ZONES.get, zones=ZONES):
+    """Give endpoints hints for the zone of their node, and nodes their zones."""
+    return dataclasses.replace(
+        state,
+        nodes=tuple(
+            dataclasses.replace(node, zone=zones.get(node.name)) for node in state.nodes
+        ),
+        endpoints=tuple(
+            dataclasses.replace(
+                each, zones=(hint,) if (hint := hints(each.node)) else ()
+            )
+            for each in state.endpoints
+        ),
+    )
+
+
+EAST = (0.5, 0.5, 0, 0)
+
+
+def shares(found):
+    return dict(found.backends.select("group", "expected_share").rows())
+
+
+def test_topology_hints_explain_calls_that_stay_in_their_zone():
+    calls = connections(drawn(80, EAST), entry_node="n1")
+    row, text, found = judged(calls, zonal(cluster(rules=False)))
+    assert shares(found) == {"web-a": 0.5, "web-b": 0.5, "web-c": 0, "web-d": 0}
+    assert row["verdict"] == "explained"
+    assert text.startswith("Uneven, as topology hints make it")
+    assert "(hints)" in row["null_hypothesis"]
+    assert judged(calls, cluster(rules=False))[0]["verdict"] == "uneven"
+
+
+def test_calls_of_two_zones_are_expected_in_both():
+    calls = connections(
+        [*drawn(30, EAST), *drawn(60, (0, 0, 0.5, 0.5))],
+        entry_node=["n0"] * 30 + ["n2"] * 60,
+    )
+    row, _, found = judged(calls, zonal(cluster(rules=False)))
+    expected = dict(zip(PODS, (1 / 6, 1 / 6, 1 / 3, 1 / 3), strict=True))
+    assert shares(found) == pytest.approx(expected)
+    assert row["verdict"] == "explained"
+
+
+def test_a_call_that_leaves_its_zone_is_told():
+    calls = connections([*drawn(40, EAST), "web-c"], entry_node="n0")
+    _, text, _ = judged(calls, zonal(cluster(rules=False)))
+    assert "web-c received 1 connection" in text
+    assert "though the endpoints do not have it" in text
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        # kube-proxy passes hints over if an endpoint has none,
+        zonal(cluster(rules=False), hints={**ZONES, "n3": None}.get),
+        # or if none is for its zone.
+        zonal(cluster(rules=False), zones=dict.fromkeys(NODES, "north")),
+    ],
+)
+def test_hints_that_the_proxy_does_not_use_change_nothing(state):
+    row, _, found = judged(connections(drawn(100), entry_node="n0"), state)
+    assert row["verdict"] == "consistent"
+    assert found.backends["expected_share"].to_list() == [0.25] * 4
+
+
+def test_hints_without_the_node_s_zone_leave_open_what_to_expect():
+    calls = connections(drawn(60, EAST), entry_node="n0")
+    row, _, _ = judged(calls, zonal(cluster(rules=False), zones={}))
+    assert (row["told_by"], row["backends"]) == ("seen", 4)
+    assert row["verdict"] == "consistent"
+
+
+def test_rules_of_another_zone_s_node_are_not_held_against_a_call():
+    state = zonal(cluster(probabilities=dict.fromkeys(PODS[2:], 0.5)))
+    of_west = dataclasses.replace(
+        state, rules=tuple(rule for rule in state.rules if rule.node == "n2")
+    )
+    calls = connections(drawn(60, EAST), entry_node="n0")
+    row, _, found = judged(calls, of_west)
+    assert shares(found)["web-a"] == 0.5
+    assert (row["told_by"], row["verdict"]) == ("endpoints", "explained")
+    calls = connections(drawn(60, (0, 0, 0.5, 0.5)), entry_node="n3")
+    row, _, found = judged(calls, of_west)
+    assert shares(found)["web-c"] == 0.5
+    assert (row["told_by"], row["verdict"]) == ("rules", "explained")
+
+
+def test_a_local_traffic_policy_goes_before_hints():
+    calls, state = local("Local", {"n0": 50, "n2": 10})
+    _, text, found = judged(calls, zonal(state))
+    assert shares(found)["web-a"] == pytest.approx(50 / 60)
+    assert "raffic policy Local keeps" in text
 
 
 def test_answers_where_calls_come_in_are_recognised_without_the_policy():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -151,11 +152,87 @@ def test_a_ladder_of_captures_and_of_tables_is_the_same(directory):
     assert "DNAT and SNAT" in from_tables.stdout
 
 
-@pytest.mark.parametrize("ending", ["svg", "html", "png", "pdf"])
+@pytest.mark.parametrize("ending", ["svg", "html", "png", "pdf", "mmd", "json"])
 def test_a_ladder_is_drawn(directory, tmp_path, ending):
     file = tmp_path / f"ladder.{ending}"
     assert run(directory, "--connection", "37", "-o", str(file)).exit_code == 0
-    assert file.stat().st_size > 5000
+    assert file.stat().st_size > 1500
+
+
+def test_a_ladder_as_json_has_its_tables(directory, tmp_path):
+    file = tmp_path / "ladder.json"
+    run(directory, "--connection", "37", "-o", str(file))
+    told = json.loads(file.read_text())
+    assert told["title"].startswith("Connection 37: ")
+    assert {name: len(told[name]) for name in ("places", "packets", "hops")} == {
+        "places": 7,
+        "packets": 70,
+        "hops": 12,
+    }
+
+
+DROPS = RECORDED / "drops"
+
+
+@pytest.mark.parametrize(
+    ("client", "last", "columns"),
+    [
+        ("10.1.235.216:41000", "k8s-worker02/vxlan.calico", 80),
+        ("10.1.235.216:41000", "k8s-worker02/vxlan.calico", 160),
+        ("10.1.39.204:41002", "k8s-worker03/ens18", 160),
+        ("192.168.2.100:41003", "k8s-worker01/ens18", 160),
+    ],
+)
+def test_a_ladder_says_where_packets_vanished(client, last, columns):
+    state = ("--cluster", str(DROPS / "cluster"))
+    tables = analyzer.build_tables(
+        sorted(DROPS.glob("*.gz")), cluster=analyzer.Cluster.load([DROPS / "cluster"])
+    )
+    address, port = client.split(":")
+    (number,) = tables.connections.filter(
+        pl.col("client_ip").cast(pl.String) == address,
+        pl.col("client_port") == int(port),
+    ).collect()["connection_id"]
+    asked = (str(DROPS), *state, "--connection", str(number))
+    text = run(*asked, columns=columns).stdout
+    assert max(map(len, text.splitlines())) <= columns
+    places = dict(re.findall(r"^([A-Z])  (\S+)", text, re.MULTILINE))
+    crosses = [line for line in text.splitlines() if "✗" in line and "●" in line]
+    assert crosses
+    heading = next(line for line in text.splitlines() if line.strip()[:4] == "time")
+    for line in crosses:
+        reached = line.index("▶") if "▶" in line else line.rindex("●")
+        begin, ellipsis, end = places[heading[reached]].partition("…")
+        assert last.startswith(begin)
+        assert last.endswith(end) if ellipsis else last == begin
+
+
+def test_the_picture_marks_what_vanished(tmp_path):
+    file = tmp_path / "drops.svg"
+    asked = (str(DROPS), "--cluster", str(DROPS / "cluster"), "-o", str(file))
+    assert run(*asked).exit_code == 0
+    root = ET.parse(file).getroot()  # noqa: S314  ours
+    groups = [
+        each
+        for each in root.iter("{http://www.w3.org/2000/svg}g")
+        if int(each.get("data-lost-segments") or 0)
+    ]
+    lost = {
+        (each.get("data-source"), each.get("data-target")): int(
+            each.get("data-lost-segments")
+        )
+        for each in groups
+    }
+    assert sum(lost.values()) == sum(
+        drop["packets"]
+        for line in (DROPS / "truth.jsonl").read_text().splitlines()
+        for drop in json.loads(line).get("dropped", ())
+        if json.loads(line)["outcome"] == "ok" or drop["direction"] == "reply"
+    )
+    assert ("exit/k8s-worker03/vxlan", "arrival/k8s-worker02/vxlan") in lost
+    said = " ".join(each.text or "" for each in root.iter())
+    assert "1 unanswered" in said
+    assert "lost: seen before, not behind, where it was captured" in said
 
 
 def test_rows_of_a_ladder_are_packets_at_places(directory):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -102,6 +103,38 @@ def test_records_have_the_change():
     ]
     assert change["share_before"] == 0
     assert change["earliest"] <= change["time"] <= change["latest"]
+
+
+UNREADY = ROOT / "captures/cluster/spread-unready"
+
+
+@pytest.mark.parametrize(
+    ("captures", "more"),
+    [
+        (UNREADY, ("--cluster", str(UNREADY / "conntrack"))),
+        (UNREADY / NIC, ()),
+    ],
+)
+def test_the_pod_that_left_and_the_long_lived_connection_are_printed(captures, more):
+    asked = (str(captures), "--cluster", str(UNREADY / "cluster"), *more)
+    text = " ".join(printed(*asked, "--service", "lb-nginx-ds").split())
+    lines = (UNREADY / "truth.jsonl").read_text().splitlines()
+    truth = [json.loads(line) for line in lines]
+    calls = [each for each in truth if each["service"] == "default/lb-nginx-ds"]
+    longest = max(calls, key=lambda each: each["requests"])
+    assert "Not kube-proxy's random choice" in text
+    moment = re.search(r"k4ndq received nothing after (\S+) UTC", text)[1]
+    scenario = json.loads((UNREADY / "scenario.json").read_text())
+    (left,) = scenario["changes"]
+    assert left["note"] == "nginx-ds-k4ndq becomes unready"
+    assert abs(seconds_of_day(moment) - left["time"] % 86_400) < 1
+    client = "{ip}:{port}".format(**longest["client"])
+    assert f"because one long-lived connection, {client} " in text
+
+
+def seconds_of_day(clock):
+    hours, minutes, seconds = map(float, clock.split(":"))
+    return hours * 3600 + minutes * 60 + seconds
 
 
 def test_csv_has_one_heading_for_all():

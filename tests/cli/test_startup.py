@@ -39,3 +39,25 @@ def test_the_version_is_that_of_the_package():
         check=True,
     )
     assert re.fullmatch(r"analyze \d+\.\d+\S*\n", run.stdout)
+
+
+def test_paths_do_not_wait_for_statistics():
+    script = "import sys, analyzer.analysis.paths; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    modules = set(run.stdout.split())
+    assert "analyzer.analysis.paths" in modules
+    assert not modules & {"numpy", "scipy", "analyzer.analysis.spread.compare"}
+
+
+def test_functions_of_the_analysis_are_found_in_any_order():
+    script = (
+        "import analyzer.analysis.spread.compare, analyzer.analysis.spread.chart;"
+        "from analyzer.analysis import Comparison, Spread, compare, over_time, spread;"
+        "print(*(callable(each) for each in (Comparison, compare, over_time, spread)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["True"] * 4

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.cluster import Cluster, ServicePort
-from tests.cluster.objects import a_list, a_node, a_pod, a_service
+from tests.cluster.objects import a_list, a_node, a_pod, a_service, a_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,31 @@ def test_a_node_has_all_its_addresses(load: Load) -> None:
     assert found.pod_cidrs == ("10.244.1.0/24", "fd01::/64")
     assert found.tunnel_ips == ("10.1.0.64", "fd00::64")
     assert found.vtep_mac == "66:aa:00:00:00:01"
+
+
+def test_zones_are_told_by_the_node_s_label_and_the_endpoint_s_hints(
+    load: Load,
+) -> None:
+    node = a_node("node-a")
+    node["metadata"]["labels"] = {"topology.kubernetes.io/zone": "east"}
+    ends = a_slice("web", ("10.1.0.1", 80), ("10.1.0.2", 80))
+    ends["endpoints"][0]["hints"] = {"forZones": [{"name": "east"}, {"name": "west"}]}
+    found = load(a_list(node, a_node("node-b"), a_service("web", 80), ends))
+    assert {each.name: each.zone for each in found.nodes} == {
+        "node-a": "east",
+        "node-b": None,
+    }
+    assert {each.address: each.zones for each in found.endpoints} == {
+        "10.1.0.1": ("east", "west"),
+        "10.1.0.2": (),
+    }
+
+
+def test_hints_that_are_none_are_passed_over(load: Load) -> None:
+    ends = a_slice("web", ("10.1.0.1", 80))
+    ends["endpoints"][0]["hints"] = {"forZones": [{"name": None}, 7, {}]}
+    (found,) = load(a_list(a_service("web", 80), ends)).endpoints
+    assert found.zones == ()
 
 
 def test_a_service_is_dual_stack_with_external_addresses(load: Load) -> None:

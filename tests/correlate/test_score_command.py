@@ -1,6 +1,7 @@
 """The scoring command: its classes, its table, its exit status."""
 
 import gzip
+import json
 import re
 from types import SimpleNamespace
 
@@ -132,6 +133,57 @@ def test_what_is_amiss_makes_the_exit_status(monkeypatch, capsys):
     monkeypatch.setattr(command.classes, "subjects", first_nic)
     assert run(monkeypatch, *words) == 1
     assert "uneliminated: loadbalancer-" in capsys.readouterr().out
+
+
+NEW_IN_SCENARIO = ("clocks", "capture_start", "changes", "title")
+
+
+@pytest.fixture
+def older(tmp_path):
+    """Write one node's NIC of a recording as it was written before."""
+    source, folder = CLUSTER / "nodeport", tmp_path / "nodeport"
+    file = "k8s-worker01.ens18.pcap"
+    folder.mkdir()
+    (folder / "cluster").symlink_to(source / "cluster")
+    (folder / f"{file}.gz").symlink_to(source / f"{file}.gz")
+    scenario = json.loads((source / "scenario.json").read_text())
+    scenario["captures"] = [
+        {name: value for name, value in each.items() if name != "snaplen"}
+        for each in scenario["captures"]
+        if each["file"] == file
+    ]
+    for name in NEW_IN_SCENARIO:
+        del scenario[name]
+    scenario |= {"stage": "nodeport", "endpoint_removed": None}
+    (folder / "scenario.json").write_text(json.dumps(scenario))
+    for name in ("truth.jsonl", "observed.jsonl"):
+        rows = [json.loads(line) for line in (source / name).read_text().splitlines()]
+        rows = [row for row in rows if row.get("file", file) == file]
+        for row in rows:
+            row.pop("service_port", None)
+            if row.get("response_bytes") and "apache" in row["service"]:
+                row["response_bytes"] -= 227  # the headers
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
+def test_an_older_recording_is_read_as_the_same(older, monkeypatch, capsys):
+    words = ("--classes", "one-nic", "--states", "yes,no,half")
+    assert run(monkeypatch, str(older), *words) == 0
+    of_older = capsys.readouterr().out.splitlines()
+    assert len(of_older) == 4
+    recording = Recording(older)
+    assert recording.clock("k8s-worker01") == Clock(0.0)
+    first = min(each["start"] for each in recording.truth.values())
+    assert recording.began == round(first * 1e9)
+
+
+def test_what_is_wrong_in_an_older_recording_is_found(older, monkeypatch, capsys):
+    path = older / "truth.jsonl"
+    path.write_text(path.read_text().replace("nodeport-nginx-ds", "another"))
+    words = ("--classes", "one-nic", "--states", "yes", "--verbose")
+    assert run(monkeypatch, str(older), *words) == 1
+    assert "service_name nodeport-nginx-ds, truly another" in capsys.readouterr().out
 
 
 def first_nic(recording, class_name, _folder):

@@ -10,9 +10,10 @@ import polars as pl
 import pytest
 
 from analyzer.analysis.paths.ladder import ladder
+from analyzer.diagram.ladder_mermaid import write_ladder_mermaid
 from analyzer.diagram.ladder_scene import draw_ladder
 from analyzer.diagram.ladder_text import draw_ladder_text
-from analyzer.diagram.ladder_words import MOST_PACKETS, Rung, chosen, rungs
+from analyzer.diagram.ladder_words import MOST_PACKETS, Rung, chosen, heading, rungs
 from analyzer.diagram.svg import write_svg
 from tests.diagram.pictures import assert_apart, assert_whole, groups
 from tests.recordings import tables
@@ -25,6 +26,8 @@ CASES = [
     ("mixed", 80),  # open before the capture, many packets
     ("mixed", 85),  # without an answer
     ("dualstack", 10),
+    ("drops", 0),  # packets lost, and sent again
+    ("drops", 14),  # all of them lost
 ]
 
 
@@ -88,6 +91,80 @@ def test_without_an_answer_it_says_where_packets_were_seen_last():
     text = "\n".join(draw_ladder_text(told("mixed", 85), 120))
     assert "no answer, last seen at k8s-worker02/vxlan.calico" in text
     assert text.count("SYN  again") == 3
+
+
+@each_case
+def test_mermaid_has_each_packet_between_its_places(scenario, number):
+    known = told(scenario, number)
+    text = write_ladder_mermaid(known)
+    assert text.splitlines()[3] == "sequenceDiagram"
+    participants = re.findall(r"^    participant p(\d+) as (.+)$", text, re.MULTILINE)
+    devices = [each.partition("/")[2] or each for each in known.places["point"]]
+    assert participants == [(str(at), each) for at, each in enumerate(devices)]
+    arrows = re.findall(r"^  p(\d+)(-{1,2})(>>|x)p(\d+): (.+)$", text, re.MULTILINE)
+    shown = [each for each in chosen(rungs(known)) if isinstance(each, Rung)]
+    assert len(arrows) == len(shown)
+    for (begin, line, head, end, label), rung in zip(arrows, shown, strict=True):
+        places = [place for place, _ in rung.in_order()]
+        step = 1 if rung.is_forward else -1
+        vanished = rung.vanished_at is not None
+        assert int(begin) == places[0]
+        assert int(end) == places[-1] + step * vanished
+        assert (line == "--") == rung.is_retransmission
+        assert (head == "x") == vanished
+        assert label.startswith(rung.what)
+    assert text.count("  box ") == len(re.findall(r"^  end$", text, re.MULTILINE))
+
+
+def test_mermaid_tells_tuples_tunnel_and_rewrites():
+    text = write_ladder_mermaid(told("loadbalancer", 37))
+    assert "Note over p0,p1: 192.168.2.101:60870 → 192.168.2.38:8080" in text
+    assert "Note over p1,p2: DNAT and SNAT" in text
+    assert "Note over p3,p4: VXLAN 4096: 192.168.2.31 → 192.168.2.30" in text
+
+
+def test_no_text_is_under_the_mark_of_a_rewrite():
+    drawing = draw_ladder(told("drops", policy()))
+    marks = [
+        text.box
+        for group in drawing.groups
+        if group.kind == "rewrite"
+        for text in group.marks
+        if hasattr(text, "box")
+    ]
+    others = [
+        text.box
+        for group in drawing.groups
+        if group.kind == "tuple"
+        for text in group.marks
+        if hasattr(text, "box")
+    ]
+    assert marks
+    for mark in marks:
+        for text in others:
+            apart = text[2] <= mark[0] - 5 or mark[2] + 5 <= text[0]
+            assert apart or text[3] <= mark[1] or mark[3] <= text[1]
+
+
+def policy() -> int:
+    """Give the connection all of whose packets a policy dropped."""
+    found = tables("drops").connections.filter(pl.col("client_port") == 41000)
+    return found.collect()["connection_id"].item()
+
+
+def test_where_others_went_on_but_this_one_did_not_is_drawn():
+    known = told("drops", policy())
+    assert (
+        "no answer, last seen at k8s-worker02/vxlan.calico, not at"
+        in (heading(known)[1])
+    )
+    lines = list(draw_ladder_text(known, 160))
+    (missed,) = [line for line in lines if line.startswith("F  ")]
+    assert missed == "F  k8s-worker02/cali33daab9904f  not seen here"
+    assert sum("▶─✗" in line or "▶┄✗" in line for line in lines) == 2
+    shown = [text.text for text in draw_ladder(known).texts()]
+    assert "not seen here" in shown
+    assert "Note over p5: not seen here" in write_ladder_mermaid(known)
 
 
 def test_of_many_packets_the_middle_is_counted():

@@ -11,6 +11,7 @@ from analyzer.diagram.cluster import draw_cluster
 from analyzer.diagram.model import picture
 from analyzer.diagram.svg import write_svg
 from analyzer.diagram.text import draw_text
+from tests.analysis.test_collapse import with_idle_pods
 from tests.diagram.pictures import assert_apart
 from tests.diagram.synthetic import large_cluster
 
@@ -35,6 +36,20 @@ def test_texts_do_not_overlap():
     texts = list(drawn()[1].texts())
     assert len(texts) > 200
     assert_apart(texts)
+
+
+def test_three_hundred_nodes_fit_into_one_picture():
+    tables = large_cluster(nodes=300, services=60, connections=20_000)
+    graph = collapse(path_graph(tables))
+    drawing = draw_cluster(picture(graph), title="Paths", source="made up")
+    texts = list(drawing.texts())
+    assert_apart(texts)
+    hosts = graph.hosts.collect()
+    assert hosts.height == 8
+    connections = tables.connections.select("entry_node", "backend_node").collect()
+    nodes = {name for column in connections for name in column}
+    assert hosts["members"].sum() == len(nodes) > 100
+    assert f"{len(nodes) - 7} more nodes" in {text.text for text in texts}
 
 
 def test_links_without_a_label_tell_theirs_on_hover():
@@ -64,6 +79,32 @@ def test_what_was_lost_is_marked_with_or_without_a_label():
     }
     assert lost
     assert marked == lost
+
+
+def test_pods_without_traffic_that_have_no_room_are_counted():
+    many = {"node-02": 30, "node-49": 7}
+    graph = collapse(with_idle_pods(path_graph(large_cluster()), many))
+    drawing = draw_cluster(picture(graph), title="Paths", source="made up")
+    texts = list(drawing.texts())
+    assert_apart(texts)
+    told = {
+        int(each.text.split()[0])
+        for each in texts
+        if each.text.endswith("more pods without traffic")
+    }
+    hosts = graph.hosts.collect()["idle_pods"].to_list()
+    assert told == {count for count in hosts if count}
+    assert sum(told) + sum("idle-" in each.text for each in texts) == 37
+
+
+def test_pods_of_nodes_that_are_not_drawn_are_counted_in_the_legend():
+    few = path_graph(large_cluster(nodes=8, connections=400))
+    graph = collapse(with_idle_pods(few, {"node-idle": 5, "node-asleep": 6}))
+    drawing = draw_cluster(picture(graph), title="Paths", source="made up")
+    assert any(
+        each.text == "not drawn: 11 pods without traffic on 2 nodes without any"
+        for each in drawing.texts()
+    )
 
 
 def test_as_text_the_others_are_one_line_each():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -13,8 +15,10 @@ from analyzer.cli import main
 from analyzer.cluster import Cluster
 from analyzer.diagram.svg import write_svg
 from analyzer.diagram.topology import draw_topology
+from analyzer.diagram.topology_text import write_topology_dot, write_topology_mermaid
 from analyzer.errors import ClusterError, QueryError
 from tests.diagram.pictures import SVG, assert_apart, assert_whole, groups
+from tests.frames import require_program
 from tests.recordings import RECORDED, SCENARIOS, cluster
 
 REFERENCE = RECORDED.parent / "reference"
@@ -28,7 +32,9 @@ def test_links_are_the_endpoints_of_the_state(scenario):
     listed = {
         (f"{each.namespace}/{each.service}", each.address)
         for each in cluster(scenario).endpoints
-        if each.address in pods and each.address in set(told.pods.collect()["address"])
+        if each.ready
+        and each.address in pods
+        and each.address in set(told.pods.collect()["address"])
     }
     assert {(each["source"], each["target"]) for each in drawn} == listed
 
@@ -85,13 +91,71 @@ def test_state_that_does_not_tell_endpoints_says_so():
     assert any("does not say which pods are behind" in text for text in shown)
 
 
-@pytest.mark.parametrize("ending", ["svg", "html", "png", "pdf", "json"])
+@pytest.mark.parametrize("ending", ["svg", "html", "png", "pdf", "mmd", "dot", "json"])
 def test_it_is_drawn_from_the_command_line(tmp_path, ending):
     file = tmp_path / f"cluster.{ending}"
     arguments = ["paths", "--cluster", str(REFERENCE), "-o", str(file)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.stderr
     assert file.stat().st_size > 2000
+
+
+def listed(told) -> tuple[list[str], list[tuple[str, str]]]:
+    """Give what has a place in a graph, and its links: endpoints and tunnels."""
+    services = [f"service/{each}" for each in told.fronts.collect()["service"].unique()]
+    pods = [f"pod/{each}" for each in told.pods.collect()["address"]]
+    tunnels = [
+        f"tunnel/{row['node']}"
+        for row in told.hosts.collect().to_dicts()
+        if row["tunnel_address"]
+    ]
+    links = [
+        (f"service/{row['service']}", f"pod/{row['address']}")
+        for row in told.endpoints.collect().to_dicts()
+        if f"pod/{row['address']}" in pods
+    ]
+    links += [(each, "underlay") for each in tunnels]
+    return [*services, *pods, *tunnels, "underlay"], sorted(set(links))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_dot_has_every_service_pod_and_tunnel(scenario):
+    told = topology(cluster(scenario))
+    text = write_topology_dot(told, title="A")
+    vertices, links = listed(told)
+    drawn = re.findall(r'^ +"([^"]+)" \[label=', text, re.MULTILINE)
+    assert sorted(drawn) == sorted(vertices)
+    found = re.findall(r'^  "([^"]+)" -> "([^"]+)" \[', text, re.MULTILINE)
+    assert sorted(found) == links
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_mermaid_has_every_service_pod_and_tunnel(scenario):
+    told = topology(cluster(scenario))
+    text = write_topology_mermaid(told, title="A")
+    vertices, links = listed(told)
+    defined = re.findall(r'^ +(n\d+)(?:\["|\(\(")', text, re.MULTILINE)
+    assert len(defined) == len(set(defined)) == len(vertices)
+    found = re.findall(r"^  (n\d+) (?:-->|-\.-) (n\d+)$", text, re.MULTILINE)
+    assert len(found) == len(links)
+    assert {end for link in found for end in link} <= set(defined)
+    nodes = {f'["{each}"]' for each in told.hosts.collect()["node"]}
+    subgraphs = re.findall(r"^  subgraph \w+(\[.*\])$", text, re.MULTILINE)
+    assert set(subgraphs) == nodes
+
+
+def test_graphviz_takes_it():
+    require_program("dot")
+    text = write_topology_dot(topology(cluster("mixed")), title='with "quotes"')
+    done = subprocess.run(
+        ["dot", "-Tsvg"], input=text, capture_output=True, text=True, check=True
+    )
+    assert "nginx&#45;ds&#45;tkhgg" in done.stdout
+
+
+def test_an_endpoint_that_is_not_ready_has_no_link():
+    told = topology(cluster("drops"), Selection(services=("lb-nginx-ds",)))
+    assert set(told.endpoints.collect()["address"]) == {"10.1.69.201"}
 
 
 def test_the_command_prints_its_tables():

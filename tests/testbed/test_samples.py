@@ -5,12 +5,12 @@ from collections import Counter
 
 import pytest
 
-from captures.testbed import scenarios, truth
+from captures.testbed import observed, scenarios, truth
 from tests.frames import CAPTURES
 
 SAMPLES = CAPTURES / "cluster"
 NAMES = [s.name for s in scenarios.ALL.values() if s.recorded]
-ALLOWED_MEGABYTES = 12
+ALLOWED_MEGABYTES = 13
 
 
 def lines(name, file):
@@ -157,6 +157,45 @@ def test_skew_is_in_the_truth():
         if r["start"] < change["time"]
     }
     assert early == {"nginx-ds-tkhgg", "nginx-ds-6nw9w"}
+
+
+def test_an_endpoint_leaves_beside_a_long_lived_connection():
+    (change,) = described("spread-unready")["changes"]
+    records = of("spread-unready", service="default/lb-nginx-ds")
+    late = [r for r in records if r["start"] > change["time"]]
+    early = [r for r in records if r["start"] < change["time"]]
+    assert "nginx-ds-k4ndq" in {r["backend"]["pod"] for r in early}
+    assert "nginx-ds-k4ndq" not in {r["backend"]["pod"] for r in late}
+    most = max(records, key=lambda r: r["requests"])
+    assert most["requests"] > sum(r["requests"] for r in records if r is not most)
+
+
+def test_cluster_state_is_from_before_the_endpoint_left():
+    folder = SAMPLES / "spread-unready" / "cluster"
+    rules = (folder / "k8s-worker01.iptables-save.txt").read_text()
+    assert '"default/lb-nginx-ds -> 10.1.69.201:80"' in rules
+
+
+def test_drops_are_between_two_devices_and_in_both_directions():
+    dropped = [drop for r in of("drops") for drop in r.get("dropped", ())]
+    assert len(dropped) == 5
+    assert {drop["direction"] for drop in dropped} == {"orig", "reply"}
+    across = [
+        d for d in dropped if d["after"].split("/")[0] != d["before"].split("/")[0]
+    ]
+    assert [d["after"] for d in across] == ["k8s-worker03/ens18"]
+    outcomes = Counter(r["outcome"] for r in of("drops") if "dropped" in r)
+    assert outcomes == {"no-answer": 2, "ok": 3}
+    assert any("dropped" not in r for r in of("drops"))
+
+
+def test_as_many_packets_are_missing_behind_a_drop_as_its_rule_counted():
+    records, rows = lines("drops", "truth.jsonl"), lines("drops", "observed.jsonl")
+    assert observed.unlike_drops(records, rows) == []
+    record = next(r for r in records if "dropped" in r)
+    record["dropped"][0]["packets"] += 1
+    (problem,) = observed.unlike_drops(records, rows)
+    assert record["id"] in problem
 
 
 def test_dualstack_has_both_families_and_each_kind_in_ipv6():

@@ -43,9 +43,10 @@ def collapse(graph: PathGraph, limits: Limits | None = None) -> PathGraph:
     PathGraph
         The same if nothing is too many. Else its ``steps`` lead over vertices that
         stand for several, and its tables are sums over these: ``members`` (u32, a
-        further column of ``nodes`` and ``hosts``) says for how many each stands. Pods
-        without traffic are left out where there is no room for them; a vertex that
-        stands for several nodes has ``+`` in place of the node's name.
+        further column of ``nodes`` and ``hosts``) says for how many each stands; a
+        vertex that stands for several nodes has ``+`` in place of the node's name.
+        Pods without traffic are left out where there is no room for them, and counted
+        in ``idle_pods`` (u32, of ``hosts``): at their node, or at ``+``.
     """
     limits = limits or Limits()
     nodes = graph.nodes.collect()
@@ -53,12 +54,13 @@ def collapse(graph: PathGraph, limits: Limits | None = None) -> PathGraph:
     changed = names.filter(pl.col("id") != pl.col("new"))
     busy = nodes.filter(pl.col("lane").is_in(_AT_NODES))["node"].drop_nulls().unique()
     kept = names.filter(pl.col("lane").is_in(_AT_NODES))["new_node"].unique()
-    pods = _pods(graph.pods.collect(), names, kept, limits)
+    every_pod = graph.pods.collect()
+    pods, idle = _pods(every_pod, names, kept, limits)
     if changed.is_empty():
         one = pl.lit(1, pl.UInt32)
         return graph._replace(
             nodes=nodes.lazy().with_columns(members=one),
-            hosts=graph.hosts.with_columns(members=one),
+            hosts=_with_idle(graph.hosts.with_columns(members=one), idle),
             pods=pods.lazy(),
         )
     new = dict(names.select("id", "new").iter_rows())
@@ -79,7 +81,7 @@ def collapse(graph: PathGraph, limits: Limits | None = None) -> PathGraph:
         nodes=_merged(nodes, names, steps),
         edges=path_edges(steps),
         steps=steps,
-        hosts=hosts,
+        hosts=_with_idle(hosts, idle),
         pods=pods.lazy(),
     )
 
@@ -217,8 +219,11 @@ def _merged(
 
 def _pods(
     pods: pl.DataFrame, names: pl.DataFrame, kept: pl.Series, limits: Limits
-) -> pl.DataFrame:
-    """Leave out pods that were summed up, and idle ones where there is no room."""
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Leave out pods that were summed up, and idle ones where there is no room.
+
+    The second table has the idle ones that were left out.
+    """
     share = max(3, limits.pods // max(len(kept), 1))
     backends = names.filter(pl.col("lane") == "backend").with_columns(
         address=pl.col("id").str.split("/").list.get(2)
@@ -229,7 +234,7 @@ def _pods(
     summed = pl.col("address").is_in(backends["address"].implode()) & ~busy
     lines = alone.group_by("new_node").len()
     taken = dict(lines.iter_rows())
-    return (
+    told = (
         pods.filter(~summed)
         .with_columns(
             _busy=busy,
@@ -238,12 +243,31 @@ def _pods(
         .with_columns(
             _idle=(~pl.col("_busy")).cum_sum().over(node),
         )
-        .filter(
-            pl.col("_busy")
+        .with_columns(
+            _stays=pl.col("_busy")
             | (
                 (node.is_in(kept.implode()) | (len(kept) < limits.nodes))
                 & (pl.col("_taken") + pl.col("_idle") <= share)
             )
         )
-        .drop("_busy", "_taken", "_idle")
+    )
+    stays = told.filter("_stays").select(pods.columns)
+    return stays, told.filter(~pl.col("_stays")).select(pods.columns)
+
+
+def _with_idle(hosts: pl.LazyFrame, idle: pl.DataFrame) -> pl.LazyFrame:
+    """Count the idle pods that were left out: at their node, or at the others'."""
+    known = hosts.collect()
+    is_known = pl.col("node").is_in(known["node"].implode())
+    counts = idle.group_by(
+        node=pl.when(is_known).then("node").otherwise(pl.lit(OTHERS))
+    ).agg(idle_pods=pl.len(), nodes=pl.col("node").n_unique())
+    return (
+        known.join(counts, on="node", how="full", coalesce=True, maintain_order="left")
+        .with_columns(
+            pl.col("idle_pods").fill_null(0),
+            pl.coalesce("members", "nodes").alias("members"),
+        )
+        .drop("nodes")
+        .lazy()
     )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SYN, _FIN = 0x02, 0x01
 _WRAP = 1 << 32
-#: A frame again at the same place so soon is a copy, not sent again.
+#: A frame again so soon, in another capture or on any device, is a copy.
 _COPY = 1_000_000  # ns
 #: Captures have times in whole microseconds.
 _RESOLUTION = 1000  # ns
@@ -35,7 +35,9 @@ class Ladder(NamedTuple):
         client's path: ``place`` (u32, from 0), ``point``, ``host`` (str), ``src_ip``,
         ``src_port``, ``dst_ip``, ``dst_port`` (of packets towards the backend there),
         ``tunnel``, ``vni``, ``outer_src``, ``outer_dst``, ``ttl_to_backend``,
-        ``ttl_to_client`` (u8, of the first packet).
+        ``ttl_to_client`` (u8, of the first packet), ``is_seen`` (bool: false for the
+        place to which other connections of the backend went on, but not this one,
+        which got no answer).
     packets : pl.DataFrame
         One row per packet and place, in the order of packets (by when they were first
         seen) and of places: ``packet`` (u32, from 0), ``place``, ``direction``
@@ -104,13 +106,15 @@ def ladder(tables: Tables, packets: pl.LazyFrame, connection_id: int) -> Ladder:
     connection = found.row(0, named=True)
     flows = _flows(tables, connection)
     places = _places(flows)
+    if not connection["backend_packets"]:
+        places = pl.concat([places, _next_place(places, tables, connection)])
     seen = _seen(packets, places, flows, tables)
     if seen.is_empty():
         raise QueryError(
             f"none of the packets is of connection {connection_id}",
             hint="give the captures that the tables were made of",
         )
-    told = _numbered(seen)
+    told = _numbered(seen, places)
     told = _with_losses(told, places, tables)
     ttl = told.group_by("place", "direction").agg(
         pl.col("ttl").sort_by("packet").first()
@@ -124,6 +128,8 @@ def ladder(tables: Tables, packets: pl.LazyFrame, connection_id: int) -> Ladder:
             how="left",
             maintain_order="left",
         )
+    is_seen = pl.col("place").is_in(told["place"].unique().implode())
+    places = places.with_columns(is_seen=is_seen)
     return Ladder(connection, places, told, _hops(told, places, tables))
 
 
@@ -185,6 +191,46 @@ def _places(flows: pl.DataFrame) -> pl.DataFrame:
         .filter(~pl.col("is_any") | pl.col("is_any").all().over(what))
         .with_row_index("place")
         .select("place", "point", "host", *_ENDS, *_OUTER)
+    )
+
+
+def _next_place(
+    places: pl.DataFrame, tables: Tables, connection: dict[str, object]
+) -> pl.DataFrame:
+    """Give the place behind the last one, as far as other connections tell it.
+
+    Those that the same backend answered, and that passed the last place, all went on
+    to one point. The tuple there is that of the last place: NAT would come before.
+    """
+    last = places.row(-1, named=True)
+    points = pl.col("points").cast(pl.List(pl.String))
+    went_on = (
+        tables.connections.filter(
+            pl.col("backend_ip").cast(pl.String) == pl.lit(connection["backend_ip"]),
+            pl.col("backend_packets") > 0,
+            points.list.contains(last["point"]),
+        )
+        .select("connection_id", point=points, then=points.list.shift(-1))
+        .explode("point", "then", empty_as_null=False)
+        .filter(
+            pl.col("point") == last["point"],
+            ~pl.col("then").is_in(places["point"].implode()),
+        )
+        .collect()
+    )
+    if went_on["then"].n_unique() != 1:
+        return places.clear()
+    point, other = went_on["then"][0], went_on["connection_id"][0]
+    example = (
+        tables.connections.filter(pl.col("connection_id") == other)
+        .with_columns(pl.selectors.categorical().cast(pl.String))
+        .collect()
+        .row(0, named=True)
+    )
+    there = _places(_flows(tables, example)).filter(pl.col("point") == point).tail(1)
+    return there.with_columns(
+        place=pl.lit(places.height, pl.UInt32),
+        **{end: pl.lit(last[end], places.schema[end]) for end in _ENDS},
     )
 
 
@@ -260,7 +306,7 @@ def _seen(
     )
 
 
-def _numbered(seen: pl.DataFrame) -> pl.DataFrame:
+def _numbered(seen: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     """Tell which frames are one packet, and number packets by their first time."""
     same = [
         "direction",
@@ -270,7 +316,12 @@ def _numbered(seen: pl.DataFrame) -> pl.DataFrame:
         "payload_length",
         "ip_id",
     ]
-    is_copy = (pl.col("time") - pl.col("time").shift(1)) < _COPY
+    is_any = (device_of("point") == "any").fill_null(value=True)
+    on_any = places.filter(is_any)["place"]
+    is_copy = ((pl.col("time") - pl.col("time").shift(1)) < _COPY) & (
+        (pl.col("capture") != pl.col("capture").shift(1))
+        | pl.col("place").is_in(on_any.implode())
+    )
     frames = (
         seen.with_columns(_copy=is_copy.over("place", *same, order_by="time"))
         .filter(~pl.col("_copy").fill_null(value=False))
@@ -402,12 +453,18 @@ def _with_losses(
 
 
 def _is_covered(told: pl.DataFrame, row: dict[str, int]) -> bool:
-    """Tell whether the next place saw all of a segment's octets, in other frames."""
+    """Tell whether the next place saw all of a segment's octets, in other frames.
+
+    Those that both places saw as they were are not this segment, but sent again.
+    """
     if not row["takes"]:
         return False
     begin, end = row["seq"], row["seq"] + row["takes"]
+    here = told.filter(pl.col("place") == row["place"])["packet"]
     behind = told.filter(
-        pl.col("place") == row["_next"], pl.col("direction") == row["direction"]
+        pl.col("place") == row["_next"],
+        pl.col("direction") == row["direction"],
+        ~pl.col("packet").is_in(here.implode()),
     ).sort("seq")
     reached = begin
     for seq, takes in behind.select("seq", "takes").iter_rows():

@@ -30,8 +30,8 @@ class Topology(NamedTuple):
         One row per pod address that is not its node's own, sorted: ``address``,
         ``pod``, ``namespace``, ``node``, ``workload``, ``services`` (list of str).
     endpoints : pl.LazyFrame
-        One row per Service and endpoint, sorted: ``service``, ``address``,
-        ``port`` (u16, the endpoint's), ``protocol``.
+        One row per Service and endpoint, but for those that are not ready, sorted:
+        ``service``, ``address``, ``port`` (u16, the endpoint's), ``protocol``.
     """
 
     fronts: pl.LazyFrame
@@ -79,6 +79,7 @@ def topology(cluster: Cluster, selection: Selection | None = None) -> Topology:
     )
     endpoints = (
         cluster.endpoint_table()
+        .filter(pl.col("is_ready").fill_null(value=True))
         .select(
             service=service,
             address="backend_ip",

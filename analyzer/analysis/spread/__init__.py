@@ -7,11 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from analyzer.analysis.spread.calls import GROUPS, UNITS, possible
-from analyzer.analysis.spread.compare import Comparison, compare
-from analyzer.analysis.spread.evenness import effective_number, jain
-from analyzer.analysis.spread.over_time import over_time
-from analyzer.analysis.spread.search import findings
-from analyzer.analysis.spread.verdict import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +14,7 @@ if TYPE_CHECKING:
     from analyzer.analysis.spread.finding import Finding
     from analyzer.cluster import Cluster
 
-__all__ = ["GROUPS", "UNITS", "Comparison", "Spread", "compare", "over_time", "spread"]
+__all__ = ["GROUPS", "UNITS", "Spread", "spread"]
 
 _TIME = pl.Datetime("ns", "UTC")
 
@@ -89,6 +84,8 @@ def spread(
     QueryError
         If the service has no traffic, or is not to be counted so.
     """
+    from analyzer.analysis.spread.search import findings
+
     return tabulated(findings(connections, cluster, service, by, unit), connections)
 
 
@@ -133,6 +130,9 @@ def _backend_rows(found: Finding) -> pl.DataFrame:
 
 
 def _subject_row(found: Finding, may_be: Mapping[str, int]) -> dict[str, object]:
+    from analyzer.analysis.spread.evenness import effective_number, jain
+    from analyzer.analysis.spread.verdict import verdict
+
     known = found.groups.filter(pl.col("group").is_not_null())
     unknown = found.groups.filter(pl.col("group").is_null())
     amounts = known[found.unit].to_numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -174,6 +175,65 @@ def _share_change(draws: Draws, change: Change, start: int, end: int) -> ShareCh
     )
 
 
+def silences(draws: Draws, *, level: float) -> list[ShareChange]:
+    """Find backends that got nothing at the end, or at first, for longer than chance.
+
+    Parameters
+    ----------
+    draws : Draws
+    level : float
+        Probability of finding any where all are chosen with their probabilities.
+
+    Returns
+    -------
+    list of ShareChange
+        One per backend and end of the time, each about this backend alone.
+
+    Notes
+    -----
+    The probability of so long a silence is the product, over its choices, of not
+    having taken the backend; corrected for both ends of all backends (Bonferroni).
+    The interval begins with the backend's own choice, and goes on until the silence
+    has a probability of 5 %: had it been chosen from still, one of these would have
+    taken it. Backends that got nothing at all did not fall out.
+    """
+    open_ = draws.take(draws.is_open & draws.is_possible)
+    got = np.bincount(open_.chosen, minlength=len(draws.backends)) > 0
+    tests = 2 * max(int(got.sum()), 1)
+    found = []
+    for at in np.flatnonzero(got):
+        passed_over = 1 - open_.chances[open_.ways, at]
+        own = np.flatnonzero(open_.chosen == at)
+        for is_end in (True, False):
+            silent = (
+                passed_over[own[-1] + 1 :] if is_end else passed_over[: own[0]][::-1]
+            )
+            probabilities = np.cumprod(silent)
+            if not len(silent) or probabilities[-1] * tests > level:
+                continue
+            until = int(np.argmax(probabilities <= LEVEL)) + 1
+            bound = own[-1] if is_end else own[0]
+            earliest, latest = sorted((bound, bound + until * (1 if is_end else -1)))
+            # Of what is neither silence nor before the backend's first choice.
+            share = len(own) / (len(open_) - len(silent))
+            found.append(
+                ShareChange(
+                    int(open_.times[earliest]),
+                    int(open_.times[latest]),
+                    float(min(probabilities[-1] * tests, 1.0)),
+                    (
+                        Changed(
+                            draws.backends[at],
+                            share if is_end else 0.0,
+                            0.0 if is_end else share,
+                            int(open_.times[bound]),
+                        ),
+                    ),
+                )
+            )
+    return found
+
+
 def odd_entry_nodes(draws: Draws, *, level: float = LEVEL) -> dict[str, float]:
     """Find the nodes through which calls fall unevenly, if others' fall evenly.
 
@@ -301,10 +361,47 @@ def heavy_connections(calls: pl.DataFrame, unit: str) -> Heavy | None:
     )
 
 
-def impossible(draws: Draws) -> dict[str, int]:
-    """Count the choices of backends that could not be chosen."""
-    odd = draws.chosen[~draws.is_possible]
-    return {
-        draws.backends[at]: int(n)
-        for at, n in zip(*np.unique(odd, return_counts=True), strict=True)
-    }
+@dataclass(frozen=True)
+class Impossible:
+    """A backend that was chosen although it could not be.
+
+    Parameters
+    ----------
+    name : str
+    choices : int
+    until, since : int, optional
+        When it was chosen last or first (nanoseconds since the epoch), where that is
+        too far from the end or from the beginning of the choices to be chance.
+    """
+
+    name: str
+    choices: int
+    until: int | None = None
+    since: int | None = None
+
+
+def impossible(draws: Draws) -> list[Impossible]:
+    """Count the choices of backends that could not be chosen.
+
+    Notes
+    -----
+    All of its choices are among the first m of n with probability C(m, k) / C(n, k),
+    were they spread over the whole time.
+    """
+    found = []
+    for at in np.unique(draws.chosen[~draws.is_possible]):
+        own = np.flatnonzero((draws.chosen == at) & ~draws.is_possible)
+        size, count = len(draws), len(own)
+        ends = int(own[-1]) + 1, size - int(own[0])
+        is_gone, is_new = (
+            math.comb(end, count) <= LEVEL * math.comb(size, count) for end in ends
+        )
+        found.append(
+            Impossible(
+                draws.backends[at],
+                count,
+                until=int(draws.times[own[-1]]) if is_gone else None,
+                since=int(draws.times[own[0]]) if is_new else None,
+            )
+        )
+    return found

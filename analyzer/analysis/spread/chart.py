@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from altair import VConcatChart
 
-    from analyzer.analysis.spread import Comparison, Spread
+    from analyzer.analysis.spread import Spread
+    from analyzer.analysis.spread.compare import Comparison
 
 #: Endings that :func:`save` knows.
 FORMATS = (".svg", ".png", ".html")

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from analyzer.cluster import Cluster, Endpoint, ProxyRule, Service
 
 Told = Literal["rules", "endpoints", "seen"]
@@ -66,6 +64,8 @@ class Choice:
         Whether a client stays with its backend.
     is_local : bool
         Whether only backends on the entry node are chosen from.
+    zone : str, optional
+        The entry node's, if only backends that are meant for it are chosen from.
     """
 
     probabilities: dict[str, float]
@@ -74,6 +74,7 @@ class Choice:
     scheduler: str | None = None
     affinity: bool = False
     is_local: bool = False
+    zone: str | None = None
 
     @property
     def is_by_chance(self) -> bool:
@@ -93,9 +94,11 @@ class Proxies:
         self._cluster = cluster
         self._rules: dict[tuple[str | None, str | None], list[ProxyRule]] = {}
         self._services: dict[tuple[str, str], Service] = {}
+        self._zones: dict[str, str] = {}
         self._names: dict[tuple[str, int | None], str] = {}
         if cluster is None:
             return
+        self._zones = {node.name: node.zone for node in cluster.nodes if node.zone}
         for pod in cluster.pods:
             if not pod.host_network and not pod.is_finished:
                 self._names |= {(ip, None): pod.name for ip in pod.ips}
@@ -181,6 +184,22 @@ class Proxies:
         fitting = [rule for rule in fitting if rule.scope == scope]
         if not fitting:
             return None
+        zone = self._zone_of(front) if not is_local else None
+        if self._has_hints(front) and not is_local:
+            # Those of another zone's nodes are others.
+            fitting = [
+                rule
+                for rule in fitting
+                if rule.node is not None
+                and (
+                    rule.node == front.entry_node
+                    or (zone is not None and self._zones.get(rule.node) == zone)
+                )
+            ]
+            if not fitting:
+                return None
+        else:
+            zone = None
         # The nodes' rules are alike; the entry node's own are the ones that count.
         rule = min(
             fitting,
@@ -197,6 +216,7 @@ class Proxies:
             rule.scheduler,
             rule.affinity,
             is_local,
+            zone,
         )
 
     def _by_endpoints(self, front: Front) -> Choice | None:
@@ -205,7 +225,7 @@ class Proxies:
         service = self._services.get((front.namespace, front.service))
         if service is None:
             return None
-        fitting: Iterable[Endpoint] = [
+        fitting = [
             each
             for each in self.endpoints(front.namespace, front.service)
             if (":" in each.address) == front.is_v6
@@ -221,6 +241,13 @@ class Proxies:
         is_local = policy == "Local"
         if is_local:
             fitting = [each for each in fitting if each.node == front.entry_node]
+        zone = None
+        if not is_local and self._has_hints(front):
+            zone = self._zone_of(front)
+            if zone is None:
+                return None
+            hinted = [each for each in fitting if zone in each.zones]
+            fitting, zone = (hinted, zone) if hinted else (fitting, None)
         names = {self.name(each.address, each.port, each.pod) for each in fitting}
         if not names:
             return None
@@ -229,7 +256,23 @@ class Proxies:
             "endpoints",
             affinity=service.session_affinity == "ClientIP",
             is_local=is_local,
+            zone=zone,
         )
+
+    def _has_hints(self, front: Front) -> bool:
+        """Tell if a service's endpoints say for which zones they are.
+
+        kube-proxy looks at it only if all that are ready do
+        (``pkg/proxy/topology.go``), and takes all of them in a zone that none is for.
+        """
+        if front.namespace is None or front.service is None:
+            return False
+        known = self.endpoints(front.namespace, front.service)
+        of_version = [each for each in known if (":" in each.address) == front.is_v6]
+        return bool(of_version) and all(each.zones for each in of_version)
+
+    def _zone_of(self, front: Front) -> str | None:
+        return self._zones.get(front.entry_node or "")
 
 
 def _scaled(probabilities: dict[str, float]) -> dict[str, float]:

@@ -68,9 +68,9 @@ class Finding:
         None where nothing could be tested.
     evenly : Significance, optional
         The same if every backend were as likely, where a traffic policy keeps calls on
-        their node.
-    is_local, is_round_robin : bool
-        Whether any calls are kept on their node, or given out in turn.
+        their node, or hints in their zone.
+    is_local, is_zonal, is_round_robin : bool
+        Whether any calls are kept on their node, in their zone, or given out in turn.
     needed : int, optional
         Choices after which a twofold imbalance would probably be seen.
     is_without_endpoints : bool
@@ -100,6 +100,7 @@ class Finding:
     significance: Significance | None = None
     evenly: Significance | None = None
     is_local: bool = False
+    is_zonal: bool = False
     is_round_robin: bool = False
     needed: int | None = None
     is_without_endpoints: bool = False
@@ -177,7 +178,7 @@ def find(
     by_chance = all(choice.is_by_chance for choice in expected.choices)
     if by_chance:
         _test(found, choices)
-        found.evenly = causes.tested(even) if found.is_local else None
+        found.evenly = causes.tested(even) if found.is_local or found.is_zonal else None
     else:
         found.remarks.append(
             f"Not tested: {_scheduler(expected.choices)} looks at more than chance."
@@ -302,6 +303,7 @@ def _describe_expectation(
     order = ("seen", "endpoints", "rules")
     found.told_by = min((choice.told_by for choice in told), key=order.index)
     found.is_local = any(choice.is_local for choice in told)
+    found.is_zonal = any(choice.zone is not None for choice in told)
     found.is_round_robin = any(choice.scheduler in ROUND_ROBIN for choice in told)
     found.null_hypothesis = _hypothesis(told, found, is_told=is_told)
     if expected.is_cut.any():
@@ -312,12 +314,9 @@ def _describe_expectation(
             " where these captures do not show every backend; expected shares allow"
             " for that."
         )
-    for name, number in causes.impossible(choices).items():
-        found.remarks.append(
-            f"{name} received {plural(number, 'connection')} though the"
-            f" {'rules do' if found.told_by == 'rules' else 'endpoints do'} not have"
-            " it: they are of another time."
-        )
+    source = "rules do" if found.told_by == "rules" else "endpoints do"
+    for each in causes.impossible(choices):
+        found.remarks.append(wording.impossible(each, source))
 
 
 def _hypothesis(told: list[Choice], found: Finding, *, is_told: bool) -> str:
@@ -327,7 +326,7 @@ def _hypothesis(told: list[Choice], found: Finding, *, is_told: bool) -> str:
         text = "IPVS gives each backend its turn (round robin)"
     elif found.told_by == "rules":
         chances = {round(p, 6) for each in told for p in each.probabilities.values()}
-        even = len(chances) == 1 and not found.is_local
+        even = len(chances) == 1 and not found.is_local and not found.is_zonal
         of_each = f", 1 in {round(1 / chances.pop())} each" if even else ""
         text = f"{proxy} chooses at random by its rules{of_each}"
     elif found.told_by == "endpoints" and proxies:
@@ -338,6 +337,8 @@ def _hypothesis(told: list[Choice], found: Finding, *, is_told: bool) -> str:
         text = "every backend that answered is as likely (endpoints are not known)"
     if found.is_local:
         text += ", outside calls among the entry node's own (traffic policy Local)"
+    if found.is_zonal:
+        text += ", among endpoints that are meant for the entry node's zone (hints)"
     if found.is_partly_by_client:
         text += ", once per client and node (ClientIP affinity"
         text += ")" if is_told else ", as every client stayed with one backend)"
@@ -370,12 +371,13 @@ def _look_for_causes(found: Finding, choices: Draws, calls: pl.DataFrame) -> Non
     is_odd = significance is not None and significance.p_value <= causes.LEVEL
     level = causes.LEVEL if is_odd else _UNASKED
     if not found.is_round_robin and not found.is_partly_by_client:
-        found.changes = causes.share_changes(choices, level=level)
+        found.changes = _changes(choices, level=level)
     units = ("requests", "bytes") if found.unit == "connections" else (found.unit,)
     heavy = (causes.heavy_connections(calls, unit) for unit in units)
     found.heavy = [each for each in heavy if each is not None]
     if is_odd:
-        odd = causes.odd_entry_nodes(choices)
+        # A change of shares makes those of a node uneven, too.
+        odd = {} if found.changes else causes.odd_entry_nodes(choices)
         if odd:
             names = wording.listed(odd)
             found.remarks.append(
@@ -388,3 +390,20 @@ def _look_for_causes(found: Finding, choices: Draws, calls: pl.DataFrame) -> Non
                 "Every call from outside was answered on the node that took it in, as"
                 " externalTrafficPolicy: Local does."
             )
+
+
+def _changes(choices: Draws, *, level: float) -> list[ShareChange]:
+    """Find changes of shares, and silences that are no part of one."""
+    found = causes.share_changes(choices, level=level)
+    told = {
+        (each.name, not each.after)
+        for change in found
+        for each in change.backends
+        if not each.before or not each.after
+    }
+    more = [
+        change
+        for change in causes.silences(choices, level=level)
+        if (change.backends[0].name, not change.backends[0].after) not in told
+    ]
+    return sorted([*found, *more], key=lambda change: change.earliest)

@@ -57,10 +57,7 @@ def _judge(found: Finding) -> tuple[str, str]:
         adjusted = wording.p_value(found.p_adjusted or 1.0)
         shown += f", but {adjusted} after Holm's correction for all that is tested here"
     if found.evenly is not None and found.evenly.p_value <= causes.LEVEL:
-        return "explained", (
-            "Uneven, as traffic policy Local makes it, which keeps outside calls on"
-            f" the node that takes them in; consistent with that ({shown})."
-        )
+        return "explained", _explained(found, shown)
     if found.unit != "connections":
         return "consistent", (
             f"Consistent with a random backend for each of"
@@ -75,7 +72,20 @@ def _judge(found: Finding) -> tuple[str, str]:
             f"More even than random choice would be ({wording.p_value(closer)} for"
             " such even counts): backends take turns, as IPVS's round robin does."
         )
-    return "consistent", f"Consistent with {_choice_in_words(found)} ({shown})."
+    total = ", all in all" if found.changes else ""
+    return "consistent", f"Consistent with {_choice_in_words(found)}{total} ({shown})."
+
+
+def _explained(found: Finding, shown: str) -> str:
+    if found.is_local:
+        return (
+            "Uneven, as traffic policy Local makes it, which keeps outside calls on"
+            f" the node that takes them in; consistent with that ({shown})."
+        )
+    return (
+        "Uneven, as topology hints make it, which keep calls in the zone of the node"
+        f" that takes them in; consistent with that ({shown})."
+    )
 
 
 def _without_test(found: Finding, known: pl.DataFrame) -> tuple[str, str]:
@@ -174,6 +184,15 @@ def _caveats(found: Finding, possible: int) -> Iterator[str]:
         if refused:
             text += f", {refused:,} of them without any answer"
         yield f"{text}: left out of shares and test."
+    nameless = found.calls.filter(
+        pl.col("service_name").is_null() & pl.col("backend").is_not_null()
+    )
+    if found.kind == "DaemonSet" and len(nameless):
+        yield (
+            f"{plural(len(nameless), 'connection')}"
+            f" {'is' if len(nameless) == 1 else 'are'} of no known service: seen behind"
+            " DNAT only, or straight to the pod by a node, which looks the same."
+        )
     if possible:
         yield (
             f"{plural(possible, 'more connection')} may be to this service,"

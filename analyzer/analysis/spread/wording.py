@@ -6,10 +6,17 @@ import textwrap
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from analyzer.words import plural
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from analyzer.analysis.spread.causes import Changed, Heavy, ShareChange
+    from analyzer.analysis.spread.causes import (
+        Changed,
+        Heavy,
+        Impossible,
+        ShareChange,
+    )
 
 _MOST_NAMED = 4
 _NO_BREAK = "\u00a0"
@@ -129,4 +136,21 @@ def heavy(found: Heavy, connections: Sequence[str]) -> str:
         f"{found.unit.capitalize()} are less even than connections: {found.backend} has"
         f" {percent(found.share)} of them ({percent(found.connection_share)} of"
         f" connections), because {which} {percent(carried)} of all."
+    )
+
+
+def impossible(found: Impossible, source: str) -> str:
+    """Say that a backend got what the rules or the endpoints do not give it.
+
+    ``source`` is ``rules do`` or ``endpoints do``.
+    """
+    when = [
+        f"none {word} {clock(time)} UTC"
+        for word, time in (("before", found.since), ("after", found.until))
+        if time is not None
+    ]
+    told = f" ({' and '.join(when)})" if when else ""
+    return (
+        f"{found.name} received {plural(found.choices, 'connection')}{told} though the"
+        f" {source} not have it: they are of another time."
     )

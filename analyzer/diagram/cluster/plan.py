@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.analysis.paths import ELSEWHERE, OTHERS, UNSEEN
+from analyzer.diagram import words
 from analyzer.diagram.cluster.geometry import (
     GAP,
     LINE,
@@ -167,6 +168,18 @@ class Plan(Measure):
         for group in groups.values():
             group.height += 15 if group.name else 2
         row.groups = list(groups.values())
+        host = self.what.hosts.get(row.node)
+        if host and host.idle_pods:
+            row.groups.append(self._idle(row, host.idle_pods))
+
+    def _idle(self, row: Row, count: int) -> Workload:
+        """Make a line for the pods without traffic that have no room."""
+        key = f"idle/{row.node}"
+        self.into[key] = Port(least=LINE + 4)
+        text = f"{words.plural(count, 'more pod')} without traffic"
+        group = Workload("", height=LINE + 6)
+        group.pods.append((key, None, None, [[(text, "soft")]]))
+        return group
 
     def stacked(
         self, lane: str, step: str, place: Callable[[Bundle], float]
