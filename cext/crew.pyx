@@ -21,7 +21,13 @@ from analyzer._cext.frames cimport FrameReader
 from analyzer._cext.order cimport PacketOrder
 from analyzer._cext.packets cimport PacketRows
 from cext.atomic cimport increase, observe, publish, relax, replace
-from cext.cursor cimport fold_multiply, likely_false, likely_true
+from cext.cursor cimport (
+    CACHE_LINE,
+    fold_multiply,
+    likely_false,
+    likely_true,
+    prefetch_read,
+)
 from cext.frame cimport FRAME_BATCH, MOST_ENDED
 from cext.packet cimport (
     HAS_PORTS,
@@ -43,7 +49,7 @@ cdef extern from "<pthread.h>" nogil:
     int pthread_cond_broadcast(pthread_cond_t* cond)
 
 cdef enum:
-    CHUNK_PACKETS = 2048    # at most the packets between two chances to sweep
+    CHUNK_PACKETS = 4096    # at most the packets between two chances to sweep
     CHUNKS_PER_THREAD = 3
     NO_SHARD = 255
     PATIENCE = 500          # looks for work before a thread goes to sleep
@@ -303,6 +309,7 @@ cdef class Crew:
         for index in range(chunk.count):
             if chunk.shards[index] == me:
                 packets[waiting] = &chunk.packets[index]
+                fetch(packets[waiting])
                 waiting += 1
                 if waiting == FRAME_BATCH:
                     table.add(packets, waiting)
@@ -351,6 +358,15 @@ cdef class Crew:
             pthread_cond_wait(&self.cond, &self.mutex)
         increase(&self.asleep, -1)
         pthread_mutex_unlock(&self.mutex)
+
+
+cdef inline void fetch(const Packet* packet) noexcept nogil:
+    """Fetch what another thread has decoded."""
+    cdef const uint8_t* line = <const uint8_t*>packet
+    prefetch_read(line)
+    prefetch_read(line + CACHE_LINE)
+    prefetch_read(line + 2 * CACHE_LINE)
+    prefetch_read(line + 3 * CACHE_LINE)
 
 
 cdef inline uint64_t hash_of_end(
