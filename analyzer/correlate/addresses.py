@@ -98,7 +98,10 @@ def point_places(roles: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
 
 def with_places(seen: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     """Add what points are to what was seen there."""
-    return seen.join(places, on="point", how="left", maintain_order="left")
+    codes = places["point"].to_physical()
+    rows = pl.repeat(None, 1 + (codes.max() or 0), dtype=pl.UInt32, eager=True)
+    rows = rows.scatter(codes, range(places.height))
+    return seen.hstack(places.drop("point")[rows[seen["point"].to_physical()]])
 
 
 def node_hosts(roles: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:

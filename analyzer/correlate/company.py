@@ -9,6 +9,7 @@ from __future__ import annotations
 import polars as pl
 import pyarrow as pa
 
+from analyzer._cext.arrays import Arrays
 from analyzer._cext.repeats import Repeats
 from analyzer.correlate.datagrams import SIZES
 from analyzer.correlate.midstream import AGREEING_PACKETS
@@ -45,98 +46,85 @@ def with_company(flows: pl.LazyFrame) -> pl.DataFrame:
     numbered = flows.filter(is_conversation()).select(
         "flow",
         *_DIGESTS,
+        *_SENT,
         is_datagram=(protocol == "udp") | (protocol == "sctp"),
         is_echo=pl.col("icmp_type").is_not_null(),
         client=end("originator"),
         server=end("responder"),
-        sizes=pl.when(~is_tcp).then(pl.struct(_SENT).hash()),
         may_agree=is_tcp & (number_of_ids >= AGREEING_PACKETS),
         protocol="protocol",
         **{name: pl.when(is_tcp).then(number) for name, number in numbers().items()},
     )
-    seen = numbered.with_columns(ends=both_ends()).collect()
-    of_tuple = _repeated(seen["ends"])
-    has_company = of_tuple | seen["is_echo"]
-    for number in ("client_isn", "server_isn", "last_numbers"):
-        has_company |= _repeated(seen[number])
-    for flows_of in (_datagrams(seen, of_tuple), _agreeing(seen, flows)):
-        if flows_of.len():
-            has_company |= seen["flow"].is_in(flows_of.implode())
+    seen = numbered.with_columns(ends=both_ends()).collect().rechunk()
+    repeats = Repeats(seen.height)
+    of_tuple = bytearray(seen.height)
+    _mark(repeats, of_tuple, seen["ends"])
+    marks = bytearray(of_tuple)
+    for number in numbers():
+        _mark(repeats, marks, seen[number])
+    has_company = seen["is_echo"] | _datagrams(seen, repeats, marks, _marked(of_tuple))
+    has_company |= _marked(marks) | _agreeing(seen, flows)
     return seen.select("flow", has_company=has_company)
 
 
-def _datagrams(seen: pl.DataFrame, of_tuple: pl.Series) -> pl.Series:
-    """Give the flows of datagrams that share what tells them across NAT.
+def _datagrams(
+    seen: pl.DataFrame, repeats: Repeats, marks: bytearray, of_tuple: pl.Series
+) -> pl.Series:
+    """Mark the flows of datagrams that share what tells them across NAT.
 
     A tuple that several flows show counts as one with what all of them sent: what
     shares an end or a digest with any of those may be joined with it.
     """
-    columns = ("flow", "client", "server", "sizes", *_DIGESTS)
-    datagrams = seen.select(*columns, "is_datagram", of_tuple=of_tuple).filter(
-        "is_datagram"
-    )
-    several = datagrams.filter("of_tuple")
+    several = seen.filter("is_datagram", of_tuple)
     ends = pl.concat([several["client"], several["server"]]).unique()
     digests = pl.concat([several[name] for name in _DIGESTS]).drop_nulls().unique()
-    said = pl.struct(*_DIGESTS, "sizes").hash()
-    keys = datagrams.select(
-        asked=pl.struct("client", _DIGESTS[0]).hash(),
-        sent=pl.struct("client", "sizes").hash(),
-        said=pl.when(pl.col(_DIGESTS[1]).is_not_null()).then(said),
-    )
-    is_like_several = (
+    is_like_several = pl.col("is_datagram") & (
         pl.col("client").is_in(ends.implode())
         | pl.col(_DIGESTS[0]).is_in(digests.implode())
     ).fill_null(value=False)
-    has_company = datagrams.select(is_like_several).to_series()
-    for key in keys.iter_columns():
-        has_company |= _repeated(key)
-    return datagrams["flow"].filter(has_company)
+    client, answer = (
+        seen.select(pl.when("is_datagram").then(name)).to_series()
+        for name in ("client", _DIGESTS[1])
+    )
+    asked = seen[_DIGESTS[0]]
+    sizes = [seen[name] for name in _SENT]
+    for keys in ((client, asked), (client, *sizes), (answer, asked, *sizes)):
+        _mark(repeats, marks, *keys)
+    return seen.select(is_like_several).to_series()
 
 
 def _agreeing(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.Series:
-    """Give the flows whose sampled packets others have, too, if any needs them."""
+    """Mark the flows whose sampled packets others have, too, if any needs them."""
     needs_them = pl.col("may_agree") & pl.any_horizontal(
         pl.col("client_isn", "server_isn").is_null()
     )
     if not seen.select(needs_them.any()).item():
-        return seen["flow"].clear()
-    lists = [
-        column.to_arrow()
-        for column in flows.filter(is_conversation()).select(_IDS).collect()
-    ]
-    marks = _repeated(pl.concat([pl.Series(each.flatten()) for each in lists]))
+        return pl.repeat(value=False, n=seen.height, eager=True)
+    lists = [column.to_arrow() for column in flows.select(_IDS).collect()]
+    ids = pl.concat([pl.Series(each.flatten()) for each in lists], rechunk=True)
+    of_ids = bytearray(ids.len())
+    _mark(Repeats(ids.len()), of_ids, ids)
+    marks = _marked(of_ids)
     # How many marks there are before each place, and so between any two.
     before = pl.concat([pl.Series([0], dtype=pl.UInt32), marks.cum_sum()])
     last = 0
-    counts = []
+    agreeing = pl.repeat(0, len(lists[0]), dtype=pl.UInt32, eager=True)
     for each in lists:
         lengths = pl.Series(each.value_lengths()).fill_null(0)
         ends = (lengths.cum_sum() + last).cast(pl.UInt32)
-        counts.append(before[ends] - before[ends - lengths.cast(pl.UInt32)])
-        last = ends[-1]
-    return seen["flow"].filter(
-        seen["may_agree"] & (counts[0] + counts[1] >= AGREEING_PACKETS)
-    )
+        agreeing += before[ends] - before[ends - lengths.cast(pl.UInt32)]
+        last += len(each.flatten())
+    return seen["may_agree"] & (agreeing >= AGREEING_PACKETS)[seen["flow"]]
 
 
-def _repeated(keys: pl.Series) -> pl.Series:
-    """Tell which keys there are more than once; null is none."""
-    known = keys.drop_nulls()
-    repeats = Repeats(known.len())
-    repeats.add(_values(known))
-    found = pa.allocate_buffer(keys.len())
-    repeats.find(_values(keys.fill_null(0)), memoryview(found).cast("B"))
-    marks = pl.from_arrow(pa.Array.from_buffers(pa.uint8(), keys.len(), [None, found]))
-    assert isinstance(marks, pl.Series)  # noqa: S101  an array, no table
-    rows = ((marks == 1) & keys.is_not_null()).arg_true()
-    is_repeated = pl.repeat(value=False, n=keys.len(), eager=True)
-    return is_repeated.scatter(rows.filter(keys[rows].is_duplicated()), values=True)
+def _mark(repeats: Repeats, marks: bytearray, *keys: pl.Series) -> None:
+    """Mark rows whose key others have, too: all columns, of which the first is known."""
+    repeats.mark(Arrays([each.to_arrow() for each in keys]), marks)
 
 
-def _values(keys: pl.Series) -> memoryview:
-    """Give numbers as they lie in memory."""
-    array = keys.cast(pl.UInt64).to_arrow()
-    assert isinstance(array, pa.Array)  # noqa: S101  of one chunk
-    values = memoryview(array.buffers()[1]).cast("Q")
-    return values[array.offset : array.offset + len(array)]
+def _marked(marks: bytearray) -> pl.Series:
+    """Tell which rows are marked."""
+    array = pa.Array.from_buffers(pa.uint8(), len(marks), [None, pa.py_buffer(marks)])
+    found = pl.from_arrow(array)
+    assert isinstance(found, pl.Series)  # noqa: S101  an array, no table
+    return found == 1
