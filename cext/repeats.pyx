@@ -2,7 +2,7 @@
 
 cimport cython
 
-from libc.stdint cimport UINT32_MAX, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -69,58 +69,72 @@ cdef class Repeats:
         free(self.ends)
         free(self.slots)
 
-    def mark(self, Arrays keys, uint8_t[::1] marks):
+    def mark(self, list keys, uint8_t[::1] marks):
         """Mark the rows whose keys others have, too.
 
         Parameters
         ----------
-        keys : Arrays
-            Columns of unsigned numbers that make up the key. Where the first is null,
-            there is none; in others, null is a value like any other.
+        keys : list of Arrays
+            Columns of unsigned numbers that make up the key, in parts. Where the first
+            is null, there is none; in others, null is a value like any other.
         marks : buffer of u8
             One octet per row: 1 is written where the key is repeated, others are left.
         """
-        cdef bint is_done
-        if keys.rows != self.rows or marks.shape[0] != self.rows or keys.count == 0:
-            raise ValueError("columns and one octet per row are needed")
-        if self.rows == 0:
+        cdef Arrays part
+        cdef Py_ssize_t rows = 0, most = 0
+        cdef int at
+        for part in keys:
+            rows += part.rows
+            if part.count == 0:
+                raise ValueError("a key has at least one column")
+        if rows != self.rows or marks.shape[0] != rows:
+            raise ValueError("keys and octets must be as many as there are rows")
+        if rows == 0:
             return
+        memset(self.ends, 0, ((1 << self.part_bits) + 1) * sizeof(Py_ssize_t))
+        for part in keys:
+            with nogil:
+                self.count(part)
+        for at in range(1 << self.part_bits):
+            most = max(most, self.ends[at + 1])
+            self.ends[at + 1] += self.ends[at]
+        rows = 0
+        for part in keys:
+            with nogil:
+                self.deal(part, rows)
+            rows += part.rows
+        if self.capacity < table_size(most):
+            free(self.slots)
+            self.capacity = 0
+            self.slots = <Slot*>huge_malloc(table_size(most) * sizeof(Slot))
+            if self.slots == NULL:
+                raise MemoryError
+            self.capacity = table_size(most)
         with nogil:
-            is_done = self.deal(keys.columns, keys.count)
-            if is_done:
-                self.find(&marks[0])
-        if not is_done:
-            raise MemoryError
+            self.find(&marks[0])
 
-    cdef bint deal(self, const Values* keys, int columns) noexcept nogil:
-        """Deal out all keys to parts, and have room for the largest one's table."""
-        cdef Py_ssize_t parts = <Py_ssize_t>1 << self.part_bits
-        cdef Py_ssize_t row, part, most = 0
+    cdef void count(self, Arrays keys) noexcept nogil:
+        """Count the keys of each part, one place on."""
+        cdef Py_ssize_t row
+        cdef uint64_t key
+        for row in range(keys.rows):
+            if is_known(keys.columns, row):
+                key = key_of(keys.columns, keys.count, row, self.seed)
+                self.ends[part_of(key, self.part_bits) + 1] += 1
+
+    cdef void deal(self, Arrays keys, Py_ssize_t first) noexcept nogil:
+        """Deal out keys; each part's end moves on from where it begins."""
+        cdef Py_ssize_t row, part
         cdef uint64_t key
         cdef Entry* entry
-        memset(self.ends, 0, (parts + 1) * sizeof(Py_ssize_t))
-        for row in range(self.rows):
-            if is_known(keys, row):
-                key = key_of(keys, columns, row, self.seed)
-                self.ends[part_of(key, self.part_bits) + 1] += 1
-        for part in range(parts):
-            most = max(most, self.ends[part + 1])
-            self.ends[part + 1] += self.ends[part]
-        for row in range(self.rows):
-            if is_known(keys, row):
-                key = key_of(keys, columns, row, self.seed)
+        for row in range(keys.rows):
+            if is_known(keys.columns, row):
+                key = key_of(keys.columns, keys.count, row, self.seed)
                 part = part_of(key, self.part_bits)
                 entry = &self.entries[self.ends[part]]
                 entry.key = key
-                entry.row = <uint32_t>row
+                entry.row = <uint32_t>(first + row)
                 self.ends[part] += 1
-        if self.capacity < table_size(most):
-            self.capacity = table_size(most)
-            free(self.slots)
-            self.slots = <Slot*>malloc(self.capacity * sizeof(Slot))
-            if self.slots == NULL:
-                self.capacity = 0
-        return self.slots != NULL
 
     cdef void find(self, uint8_t* marks) noexcept nogil:
         cdef Py_ssize_t part, least = 0
@@ -174,3 +188,38 @@ cdef void mark_part(
         else:
             slots[at].key = entry.key
             slots[at].row = entry.row + 1
+
+
+def add_up(list lists, const uint8_t[::1] marks, uint8_t[::1] sums):
+    """Add the marks of each list's values.
+
+    Parameters
+    ----------
+    lists : list of Arrays
+        Offsets (i64) of lists, in parts that begin again with the first row when all
+        have had their turn.
+    marks : buffer of u8
+        One octet per value, of all parts one behind the other.
+    sums : buffer of u8
+        One octet per row, to which the marks of its values are added.
+    """
+    cdef Arrays part
+    cdef const int64_t* offsets
+    cdef Py_ssize_t row = 0, index, at = 0, values = 0, _
+    for part in lists:
+        offsets = <const int64_t*>part.columns[0].data
+        values += offsets[part.rows - 1] - offsets[0]
+    if values != marks.shape[0]:
+        raise ValueError("one octet per value is needed")
+    for part in lists:
+        offsets = <const int64_t*>part.columns[0].data
+        if row == sums.shape[0]:
+            row = 0
+        if row + part.rows - 1 > sums.shape[0]:
+            raise ValueError("one octet per row is needed")
+        with nogil:
+            for index in range(part.rows - 1):
+                for _ in range(offsets[index + 1] - offsets[index]):
+                    sums[row] += marks[at]
+                    at += 1
+                row += 1

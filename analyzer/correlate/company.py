@@ -10,11 +10,12 @@ import polars as pl
 import pyarrow as pa
 
 from analyzer._cext.arrays import Arrays
-from analyzer._cext.repeats import Repeats
+from analyzer._cext.repeats import Repeats, add_up
 from analyzer.correlate.datagrams import SIZES
 from analyzer.correlate.midstream import AGREEING_PACKETS
 from analyzer.correlate.sightings import both_ends, end, is_conversation
 from analyzer.correlate.tcp import numbers
+from analyzer.tables.batch import BATCH_ROWS
 
 _SENT = tuple(
     name.replace("client", "originator").replace("server", "responder")
@@ -41,35 +42,37 @@ def with_company(flows: pl.LazyFrame) -> pl.DataFrame:
         where it is true, some may.
     """
     protocol = pl.col("protocol")
-    is_tcp = protocol == "tcp"
+    is_tcp = is_conversation() & (protocol == "tcp")
+    is_datagram = is_conversation() & ((protocol == "udp") | (protocol == "sctp"))
     number_of_ids = pl.sum_horizontal(pl.col(_IDS).list.len())
-    numbered = flows.filter(is_conversation()).select(
-        "flow",
-        *_DIGESTS,
-        *_SENT,
-        is_datagram=(protocol == "udp") | (protocol == "sctp"),
-        is_echo=pl.col("icmp_type").is_not_null(),
-        client=end("originator"),
-        server=end("responder"),
-        may_agree=is_tcp & (number_of_ids >= AGREEING_PACKETS),
-        protocol="protocol",
-        **{name: pl.when(is_tcp).then(number) for name, number in numbers().items()},
+    seen = (
+        flows.with_columns(client=end("originator"), server=end("responder"))
+        .select(
+            "flow",
+            *_DIGESTS,
+            *_SENT,
+            is_conversation=is_conversation(),
+            is_datagram=is_datagram,
+            is_echo=pl.col("icmp_type").is_not_null(),
+            may_agree=is_tcp & (number_of_ids >= AGREEING_PACKETS),
+            client=pl.when(is_datagram).then("client"),
+            server=pl.when(is_datagram).then("server"),
+            answer=pl.when(is_datagram).then(_DIGESTS[1]),
+            ends=pl.when(is_conversation()).then(both_ends()),
+            **{name: pl.when(is_tcp).then(each) for name, each in numbers().items()},
+        )
+        .collect()
     )
-    seen = numbered.with_columns(ends=both_ends()).collect().rechunk()
     repeats = Repeats(seen.height)
-    of_tuple = bytearray(seen.height)
-    _mark(repeats, of_tuple, seen["ends"])
-    marks = bytearray(of_tuple)
+    of_tuple = _repeated(repeats, seen, "ends")
+    has_company = seen["is_echo"] | of_tuple
     for number in numbers():
-        _mark(repeats, marks, seen[number])
-    has_company = seen["is_echo"] | _datagrams(seen, repeats, marks, _marked(of_tuple))
-    has_company |= _marked(marks) | _agreeing(seen, flows)
-    return seen.select("flow", has_company=has_company)
+        has_company |= _repeated(repeats, seen, number)
+    has_company |= _datagrams(repeats, seen, of_tuple) | _agreeing(seen, flows)
+    return seen.select("flow", has_company=has_company).filter(seen["is_conversation"])
 
 
-def _datagrams(
-    seen: pl.DataFrame, repeats: Repeats, marks: bytearray, of_tuple: pl.Series
-) -> pl.Series:
+def _datagrams(repeats: Repeats, seen: pl.DataFrame, of_tuple: pl.Series) -> pl.Series:
     """Mark the flows of datagrams that share what tells them across NAT.
 
     A tuple that several flows show counts as one with what all of them sent: what
@@ -78,19 +81,16 @@ def _datagrams(
     several = seen.filter("is_datagram", of_tuple)
     ends = pl.concat([several["client"], several["server"]]).unique()
     digests = pl.concat([several[name] for name in _DIGESTS]).drop_nulls().unique()
-    is_like_several = pl.col("is_datagram") & (
-        pl.col("client").is_in(ends.implode())
-        | pl.col(_DIGESTS[0]).is_in(digests.implode())
-    ).fill_null(value=False)
-    client, answer = (
-        seen.select(pl.when("is_datagram").then(name)).to_series()
-        for name in ("client", _DIGESTS[1])
-    )
-    asked = seen[_DIGESTS[0]]
-    sizes = [seen[name] for name in _SENT]
-    for keys in ((client, asked), (client, *sizes), (answer, asked, *sizes)):
-        _mark(repeats, marks, *keys)
-    return seen.select(is_like_several).to_series()
+    is_like_several = pl.lit(value=False)
+    if several.height:
+        is_like_several = pl.col("is_datagram") & (
+            pl.col("client").is_in(ends.implode())
+            | pl.col(_DIGESTS[0]).is_in(digests.implode())
+        ).fill_null(value=False)
+    asked = _repeated(repeats, seen, "client", _DIGESTS[0])
+    sent = _repeated(repeats, seen, "client", *_SENT)
+    said = _repeated(repeats, seen, "answer", _DIGESTS[0], *_SENT)
+    return seen.select(is_like_several | asked | sent | said).to_series()
 
 
 def _agreeing(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.Series:
@@ -100,31 +100,32 @@ def _agreeing(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.Series:
     )
     if not seen.select(needs_them.any()).item():
         return pl.repeat(value=False, n=seen.height, eager=True)
-    lists = [column.to_arrow() for column in flows.select(_IDS).collect()]
-    ids = pl.concat([pl.Series(each.flatten()) for each in lists], rechunk=True)
-    of_ids = bytearray(ids.len())
-    _mark(Repeats(ids.len()), of_ids, ids)
-    marks = _marked(of_ids)
-    # How many marks there are before each place, and so between any two.
-    before = pl.concat([pl.Series([0], dtype=pl.UInt32), marks.cum_sum()])
-    last = 0
-    agreeing = pl.repeat(0, len(lists[0]), dtype=pl.UInt32, eager=True)
+    parts = list(flows.select(_IDS).collect().iter_slices(BATCH_ROWS))
+    lists = [part[name].to_arrow() for name in _IDS for part in parts]
+    ids = []
     for each in lists:
-        lengths = pl.Series(each.value_lengths()).fill_null(0)
-        ends = (lengths.cum_sum() + last).cast(pl.UInt32)
-        agreeing += before[ends] - before[ends - lengths.cast(pl.UInt32)]
-        last += len(each.flatten())
-    return seen["may_agree"] & (agreeing >= AGREEING_PACKETS)[seen["flow"]]
+        first, last = each.offsets[0].as_py(), each.offsets[-1].as_py()
+        ids.append(Arrays([each.values.slice(first, last - first)]))
+    marks = bytearray(sum(map(len, ids)))
+    Repeats(len(marks)).mark(ids, marks)
+    agreeing = bytearray(seen.height)
+    add_up([Arrays([each.offsets]) for each in lists], marks, agreeing)
+    return seen["may_agree"] & (_octets(agreeing) >= AGREEING_PACKETS)
 
 
-def _mark(repeats: Repeats, marks: bytearray, *keys: pl.Series) -> None:
-    """Mark rows whose key others have, too: all columns, of which the first is known."""
-    repeats.mark(Arrays([each.to_arrow() for each in keys]), marks)
+def _repeated(repeats: Repeats, seen: pl.DataFrame, *keys: str) -> pl.Series:
+    """Tell which rows have a key, made up of all columns, that others have, too."""
+    marks = bytearray(seen.height)
+    parts = [
+        Arrays([column.to_arrow() for column in part])
+        for part in seen[list(keys)].iter_slices(BATCH_ROWS)
+    ]
+    repeats.mark(parts, marks)
+    return _octets(marks) == 1
 
 
-def _marked(marks: bytearray) -> pl.Series:
-    """Tell which rows are marked."""
-    array = pa.Array.from_buffers(pa.uint8(), len(marks), [None, pa.py_buffer(marks)])
+def _octets(values: bytearray) -> pl.Series:
+    array = pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(values)])
     found = pl.from_arrow(array)
     assert isinstance(found, pl.Series)  # noqa: S101  an array, no table
-    return found == 1
+    return found

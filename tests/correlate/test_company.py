@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import analyzer
 from analyzer import correlate
 from analyzer._cext.arrays import Arrays
-from analyzer._cext.repeats import Repeats
+from analyzer._cext.repeats import Repeats, add_up
 from tests.frames import CAPTURES, sample_captures, sample_name
 
 RECORDED = sorted((CAPTURES / "cluster").glob("*/scenario.json"))
@@ -76,7 +76,7 @@ def test_rows_whose_key_others_have_are_marked(keys, data, first):
     again = data.draw(st.lists(st.sampled_from(keys), max_size=50)) if keys else []
     added = pl.Series([*keys, *again], dtype=pl.UInt64)[first:]
     marks = bytearray(added.len())
-    Repeats(added.len()).mark(Arrays([added.to_arrow()]), marks)
+    Repeats(added.len()).mark([Arrays([added.to_arrow()])], marks)
     is_repeated = added.is_duplicated() & added.is_not_null()
     assert list(marks) == is_repeated.cast(pl.UInt8).to_list()
 
@@ -86,12 +86,25 @@ def test_many_keys_of_several_columns_are_dealt_out_and_found():
     number = pl.int_range(rows, dtype=pl.UInt64, eager=True)
     keys = pl.DataFrame(
         {
-            "first": (number * 7919) % 30_011,
+            "first": (number * 7919) % 10_007,
             "second": (number % 3).cast(pl.UInt16).replace(2, None),
         }
     )
     marks = bytearray(rows)
-    repeats = Repeats(rows)
-    repeats.mark(Arrays([keys["first"].to_arrow(), keys["second"].to_arrow()]), marks)
+    parts = [
+        Arrays([column.to_arrow() for column in part]) for part in keys.iter_slices(999)
+    ]
+    Repeats(rows).mark(parts, marks)
     assert list(marks) == keys.is_duplicated().cast(pl.UInt8).to_list()
     assert 0 < sum(marks) < rows
+
+
+def test_marks_are_added_up_by_lists():
+    first, second = ([[], [1, 2], None, [3]], [[4], [], [5, 6, 7], [8]])
+    lists = [
+        pl.Series(each, dtype=pl.List(pl.Int64)).to_arrow() for each in (first, second)
+    ]
+    marks = bytearray([0, 1, 1, 1, 0, 1, 1, 0])
+    sums = bytearray(4)
+    add_up([Arrays([each.offsets]) for each in lists], marks, sums)
+    assert list(sums) == [1, 1, 2, 1]
