@@ -479,14 +479,13 @@ def _correlated(
     import polars as pl
 
     from analyzer.correlate import correlate_in_parts
-    from analyzer.tables.convert import Converter, to_arrow
+    from analyzer.tables.convert import to_arrow
 
     # A text of its own for every flow, that correlation does not need.
     frame = pl.from_arrow(flows.drop_columns(["community_id"]), rechunk=False)
     assert isinstance(frame, pl.DataFrame)  # noqa: S101  a table, no column
     found = correlate_in_parts(frame, cluster)
-    of_connections = Converter("connections", found.texts)
-    yield "connections", map(of_connections.batch, found.connections)
+    yield "connections", found.connections
     for name in ("hops", "clocks"):
         yield name, to_arrow(getattr(found, name), name).to_batches()
 

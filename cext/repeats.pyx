@@ -1,75 +1,225 @@
-"""Which of many keys occur more than once: a Bloom filter that counts to two."""
+"""Which of many keys occur more than once."""
 
 cimport cython
 
-from libc.stdint cimport uint8_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdint cimport UINT32_MAX, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
+import secrets
+
+from analyzer._cext.arrays cimport Arrays, Values, is_known, value_of
 from cext.cursor cimport fold_multiply
+from cext.memory cimport huge_malloc
 
 cdef enum:
-    SLOTS_PER_KEY = 16          # one key in 16 to 32 meets another in its slot
-    SLOTS_PER_WORD = 32         # of two bits: once, and more than once
+    PART_BITS = 12              # keys of a part, whose table the nearest cache holds
+    MOST_PART_BITS = 10         # parts that are written at a time
+
 
 cdef uint64_t MIX = 0xE7037ED1A0B428DB
-cdef uint64_t SEED = 0x8EBC6AF09C88C6E3
+
+cdef packed struct Entry:
+    uint64_t key
+    uint32_t row
+
+
+cdef struct Slot:
+    uint64_t key
+    uint64_t row                # plus one; 0: empty
 
 
 @cython.final
 cdef class Repeats:
-    """Tell which keys were added more than once.
+    """Find keys that several rows have.
 
     Parameters
     ----------
-    keys : int
-        How many will be added.
+    rows : int
+        Rows of every column of keys; at most 2^32.
 
     Notes
     -----
-    A key that was added twice is always found; of those that were added once, up to one
-    in 16 is found, too.
+    Keys are dealt out to parts that fit into the processor's cache. Of several columns,
+    hashes of 64 bits are compared.
     """
 
-    cdef uint64_t* words
-    cdef uint64_t mask
+    cdef Py_ssize_t rows
+    cdef int part_bits
+    cdef uint64_t seed
+    cdef Entry* entries
+    cdef Py_ssize_t* ends       # of each part; before it is filled, where it begins
+    cdef Slot* slots
+    cdef size_t capacity
 
-    def __cinit__(self, Py_ssize_t keys):
-        cdef uint64_t slots = SLOTS_PER_WORD
-        while slots < <uint64_t>keys * SLOTS_PER_KEY:
-            slots *= 2
-        self.mask = slots - 1
-        self.words = <uint64_t*>calloc(slots // SLOTS_PER_WORD, sizeof(uint64_t))
-        if self.words == NULL:
+    def __cinit__(self, Py_ssize_t rows):
+        self.rows = rows
+        while self.part_bits < MOST_PART_BITS and rows >> (PART_BITS + self.part_bits):
+            self.part_bits += 1
+        self.seed = secrets.randbits(64)
+        self.entries = <Entry*>huge_malloc((rows + 1) * sizeof(Entry))
+        self.ends = <Py_ssize_t*>malloc(
+            ((<size_t>1 << self.part_bits) + 1) * sizeof(Py_ssize_t)
+        )
+        if self.entries == NULL or self.ends == NULL or rows > UINT32_MAX:
             raise MemoryError
 
     def __dealloc__(self):
-        free(self.words)
+        free(self.entries)
+        free(self.ends)
+        free(self.slots)
 
-    cdef uint64_t slot(self, uint64_t key) noexcept nogil:
-        return fold_multiply(key ^ SEED, MIX) & self.mask
+    def mark(self, list keys, uint8_t[::1] marks):
+        """Mark the rows whose keys others have, too.
 
-    def add(self, const uint64_t[::1] keys):
-        """Count keys."""
-        cdef Py_ssize_t at
-        cdef uint64_t slot, once
+        Parameters
+        ----------
+        keys : list of Arrays
+            Columns of unsigned numbers that make up the key, in parts. Where the first
+            is null, there is none; in others, null is a value like any other.
+        marks : buffer of u8
+            One octet per row: 1 is written where the key is repeated, others are left.
+        """
+        cdef Arrays part
+        cdef Py_ssize_t rows = 0, most = 0
+        cdef int at
+        for part in keys:
+            rows += part.rows
+            if part.count == 0:
+                raise ValueError("a key has at least one column")
+        if rows != self.rows or marks.shape[0] != rows:
+            raise ValueError("keys and octets must be as many as there are rows")
+        if rows == 0:
+            return
+        memset(self.ends, 0, ((1 << self.part_bits) + 1) * sizeof(Py_ssize_t))
+        for part in keys:
+            with nogil:
+                self.count(part)
+        for at in range(1 << self.part_bits):
+            most = max(most, self.ends[at + 1])
+            self.ends[at + 1] += self.ends[at]
+        rows = 0
+        for part in keys:
+            with nogil:
+                self.deal(part, rows)
+            rows += part.rows
+        if self.capacity < table_size(most):
+            free(self.slots)
+            self.capacity = 0
+            self.slots = <Slot*>huge_malloc(table_size(most) * sizeof(Slot))
+            if self.slots == NULL:
+                raise MemoryError
+            self.capacity = table_size(most)
         with nogil:
-            for at in range(keys.shape[0]):
-                slot = self.slot(keys[at])
-                once = <uint64_t>1 << (slot % SLOTS_PER_WORD * 2)
-                self.words[slot // SLOTS_PER_WORD] |= (
-                    once | (self.words[slot // SLOTS_PER_WORD] & once) << 1
-                )
+            self.find(&marks[0])
 
-    def find(self, const uint64_t[::1] keys, uint8_t[::1] found):
-        """Write 1 for each key that was added more than once, else 0."""
-        cdef Py_ssize_t at
-        cdef uint64_t slot
-        if keys.shape[0] != found.shape[0]:
-            raise ValueError("one octet per key is needed")
+    cdef void count(self, Arrays keys) noexcept nogil:
+        """Count the keys of each part, one place on."""
+        cdef Py_ssize_t row
+        cdef uint64_t key
+        for row in range(keys.rows):
+            if is_known(keys.columns, row):
+                key = key_of(keys.columns, keys.count, row, self.seed)
+                self.ends[part_of(key, self.part_bits) + 1] += 1
+
+    cdef void deal(self, Arrays keys, Py_ssize_t first) noexcept nogil:
+        """Deal out keys; each part's end moves on from where it begins."""
+        cdef Py_ssize_t row, part
+        cdef uint64_t key
+        cdef Entry* entry
+        for row in range(keys.rows):
+            if is_known(keys.columns, row):
+                key = key_of(keys.columns, keys.count, row, self.seed)
+                part = part_of(key, self.part_bits)
+                entry = &self.entries[self.ends[part]]
+                entry.key = key
+                entry.row = <uint32_t>(first + row)
+                self.ends[part] += 1
+
+    cdef void find(self, uint8_t* marks) noexcept nogil:
+        cdef Py_ssize_t part, least = 0
+        for part in range(<Py_ssize_t>1 << self.part_bits):
+            mark_part(
+                self.entries + least, self.ends[part] - least, self.slots, marks
+            )
+            least = self.ends[part]
+
+
+cdef inline size_t table_size(Py_ssize_t keys) noexcept nogil:
+    cdef size_t slots = 64
+    while slots < 2 * <size_t>keys:
+        slots *= 2
+    return slots
+
+
+cdef inline uint64_t key_of(
+    const Values* keys, int columns, Py_ssize_t row, uint64_t seed
+) noexcept nogil:
+    """Hash a key; of one column, different ones never have the same hash."""
+    cdef uint64_t key = value_of(keys, row) ^ seed
+    cdef int column
+    for column in range(1, columns):
+        key = fold_multiply(key ^ MIX, seed | 1)
+        if is_known(&keys[column], row):
+            key ^= value_of(&keys[column], row) + 1
+    return key
+
+
+cdef inline Py_ssize_t part_of(uint64_t key, int bits) noexcept nogil:
+    return <Py_ssize_t>(fold_multiply(key, MIX) >> 32 & ((1 << bits) - 1))
+
+
+cdef void mark_part(
+    const Entry* entries, Py_ssize_t count, Slot* slots, uint8_t* marks
+) noexcept nogil:
+    cdef size_t mask = table_size(count) - 1
+    cdef size_t at
+    cdef Py_ssize_t index
+    cdef const Entry* entry
+    for at in range(mask + 1):
+        slots[at].row = 0
+    for index in range(count):
+        entry = &entries[index]
+        at = <size_t>fold_multiply(entry.key, MIX) & mask
+        while slots[at].row and slots[at].key != entry.key:
+            at = (at + 1) & mask
+        if slots[at].row:
+            marks[slots[at].row - 1] = marks[entry.row] = 1
+        else:
+            slots[at].key = entry.key
+            slots[at].row = entry.row + 1
+
+
+def add_up(list lists, const uint8_t[::1] marks, uint8_t[::1] sums):
+    """Add the marks of each list's values.
+
+    Parameters
+    ----------
+    lists : list of Arrays
+        Offsets (i64) of lists, in parts that begin again with the first row when all
+        have had their turn.
+    marks : buffer of u8
+        One octet per value, of all parts one behind the other.
+    sums : buffer of u8
+        One octet per row, to which the marks of its values are added.
+    """
+    cdef Arrays part
+    cdef const int64_t* offsets
+    cdef Py_ssize_t row = 0, index, at = 0, values = 0, _
+    for part in lists:
+        offsets = <const int64_t*>part.columns[0].data
+        values += offsets[part.rows - 1] - offsets[0]
+    if values != marks.shape[0]:
+        raise ValueError("one octet per value is needed")
+    for part in lists:
+        offsets = <const int64_t*>part.columns[0].data
+        if row == sums.shape[0]:
+            row = 0
+        if row + part.rows - 1 > sums.shape[0]:
+            raise ValueError("one octet per row is needed")
         with nogil:
-            for at in range(keys.shape[0]):
-                slot = self.slot(keys[at])
-                found[at] = (
-                    self.words[slot // SLOTS_PER_WORD]
-                    >> (slot % SLOTS_PER_WORD * 2 + 1)
-                ) & 1
+            for index in range(part.rows - 1):
+                for _ in range(offsets[index + 1] - offsets[index]):
+                    sums[row] += marks[at]
+                    at += 1
+                row += 1

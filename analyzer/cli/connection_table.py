@@ -11,7 +11,8 @@ from analyzer.cli import format as say
 from analyzer.cli.flow_table import STATES
 from analyzer.cli.output import width
 from analyzer.cli.table import Column, as_given, number
-from analyzer.cli.top import largest_rows
+from analyzer.cli.top import counts, largest_rows
+from analyzer.tables.batch import text_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,13 +34,6 @@ _NARROWING = (
     "state",
     "node",
 )
-_COUNTED = (
-    "protocol",
-    "service_name",
-    "service_evidence",
-    "backend_evidence",
-    "tcp_state",
-)
 #: What connections are ordered by.
 OCTETS = ("client_bytes", "backend_bytes")
 _KNOWN = ("observed", "conntrack", "eliminated", "unique")
@@ -47,25 +41,13 @@ _KNOWN = ("observed", "conntrack", "eliminated", "unique")
 
 def print_connection_counts(connections: pa.Table) -> None:
     """Print how many connections there are, and what is known of them."""
-    import polars as pl
     import pyarrow.compute as pc
 
     points = pc.count_distinct(pc.list_flatten(connections["points"])).as_py()
-    shown = pl.from_arrow(connections.select(_COUNTED), rechunk=False)
-    assert isinstance(shown, pl.DataFrame)  # noqa: S101  a table, no column
-    protocol = pl.col("protocol").cast(pl.String)
-    counts = shown.select(
-        protocols=protocol.value_counts(sort=True).implode(),
-        to_services=pl.col("service_name").is_not_null().sum(),
-        by_elimination=(pl.col("backend_evidence") == "eliminated").sum(),
-        unanswered=pl.col("tcp_state").cast(pl.String).is_in(["S0", "REJ"]).sum(),
-        undecided=(
-            (pl.col("service_evidence") == "ambiguous")
-            | (pl.col("backend_evidence") == "ambiguous")
-        ).sum(),
-    )
-    told = counts.row(0, named=True)
-    protocols = {each["protocol"]: each["count"] for each in told["protocols"]}
+    protocols = counts(connections["protocol"])
+    states = counts(connections["tcp_state"])
+    services = connections["service_name"]
+    evidence = [connections[f"{what}_evidence"] for what in ("service", "backend")]
     line = say.plural(sum(protocols.values()), "connection")
     if points > 1:
         line += f" at {points:,} points"
@@ -73,15 +55,29 @@ def print_connection_counts(connections: pa.Table) -> None:
         of_each = (f"{count:,} {name}" for name, count in protocols.items())
         line += f": {', '.join(of_each)}"
     remarks = {
-        "to services": told["to_services"],
-        "backends by elimination": told["by_elimination"],
-        "undecided": told["undecided"],
-        "unanswered or refused": told["unanswered"],
+        "to services": len(services) - services.null_count,
+        "backends by elimination": counts(evidence[1]).get("eliminated"),
+        "undecided": pc.sum(pc.or_(*map(_are_ambiguous, evidence))).as_py(),
+        "unanswered or refused": sum(states.get(name, 0) for name in ("S0", "REJ")),
     }
     found = [f"{count:,} {what}" for what, count in remarks.items() if count]
     if found:
         line += f"; {', '.join(found)}"
     click.echo(textwrap.fill(line, width(), subsequent_indent="  "))
+
+
+def _are_ambiguous(evidence: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ambiguous = text_array(["ambiguous"])
+    return pa.chunked_array(
+        [
+            pc.is_in(chunk.dictionary, ambiguous).take(chunk.indices)
+            for chunk in evidence.chunks
+        ],
+        pa.bool_(),
+    )
 
 
 def print_connections(connections: pa.Table, wanted: int, output: Output) -> None:

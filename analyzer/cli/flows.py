@@ -28,6 +28,7 @@ _NEEDED_LATER = (
     "concurrent.futures.thread",
     "ctypes",
     "pyarrow.compute",
+    "analyzer.correlate",
     "analyzer.cli.flow_table",
 )
 

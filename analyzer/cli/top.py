@@ -79,15 +79,15 @@ def top_flows(path: Path, number: int) -> TopFlows:
     import pyarrow.compute as pc
 
     flows = _read(path)
-    points = _counts(flows["point"])
+    points = counts(flows["point"])
     retransmits = pc.add(
         flows["originator_retransmits"], flows["responder_retransmits"]
     )
     return TopFlows(
         flows=len(flows),
         rows=_largest(flows, number, len(points)),
-        protocols=_counts(flows["protocol"]),
-        tcp_states=_counts(flows["tcp_state"]),
+        protocols=counts(flows["protocol"]),
+        tcp_states=counts(flows["tcp_state"]),
         points=len(points),
         with_retransmits=_count_positive(retransmits),
         with_icmp_errors=_count_positive(flows["icmp_errors"]),
@@ -132,7 +132,8 @@ def largest_rows(
     wanted : int
         How many, or less if there are not so many.
     key : str
-        Column that numbers the rows; of two that are equally large the first is taken.
+        Column that numbers the rows, ascending; of two that are equally large the first
+        is taken.
     counters : sequence of str
         Columns whose sum is a row's size.
 
@@ -151,6 +152,11 @@ def largest_rows(
         sizes = batch[counters[0]]
         for name in counters[1:]:
             sizes = pc.add(sizes, batch[name])
+        is_any_larger = len(found) < wanted or (
+            (pc.max(sizes).as_py() or 0) > -found[-1][0]
+        )
+        if not is_any_larger:
+            continue
         keys = pa.RecordBatch.from_arrays([sizes, batch[key]], ["size", "key"])
         places = pc.select_k_unstable(keys, wanted, order)
         columns = [*keys.take(places).columns, places]
@@ -160,8 +166,9 @@ def largest_rows(
                 *(column.to_pylist() for column in columns), strict=True
             )
         )
+        found = heapq.nsmallest(wanted, found)
     rows: list[dict[str, Any]] = []
-    for _, _, index, place in heapq.nsmallest(wanted, found):
+    for _, _, index, place in found:
         row = batches[index].slice(place, 1)
         rows.extend(_in_nanoseconds(row).to_pylist())
     return rows
@@ -195,7 +202,7 @@ def _read(path: Path) -> pa.Table:
         return pa.ipc.open_file(source).read_all().select(_SHOWN)
 
 
-def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+def counts(column: pa.ChunkedArray) -> dict[str, int]:
     """Count each value that is not null, the most frequent first."""
     pairs = [
         (each["values"], each["counts"])
@@ -208,4 +215,5 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
 def _count_positive(column: pa.ChunkedArray) -> int:
     import pyarrow.compute as pc
 
-    return pc.sum(pc.greater(column, 0)).as_py() or 0
+    # A number to compare with would import pandas where it is installed.
+    return pc.sum(pc.sign(column)).as_py() or 0

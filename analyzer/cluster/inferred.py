@@ -106,7 +106,7 @@ def roles_in_tunnels(flows: pl.LazyFrame) -> pl.DataFrame:
             "point",
             "originator_ttl",
             "responder_ttl",
-            is_v6=is_v6("outer_originator_ip"),
+            "outer_originator_ip",
             outer_originator=pl.col("outer_originator_ip").to_physical(),
             outer_responder=pl.col("outer_responder_ip").to_physical(),
             originator=pl.col("originator_ip").to_physical(),
@@ -159,9 +159,10 @@ def _node_names(tunneled: pl.DataFrame) -> pl.DataFrame:
     point = pl.col("point").cast(pl.String)
     host = ["node", "is_v6"]
     pairs = (
-        tunneled.filter(point.str.contains("/", literal=True))
+        tunneled.unique(["point", "outer_originator", "outer_responder"])
+        .filter(point.str.contains("/", literal=True))
         .select(
-            "is_v6",
+            is_v6=is_v6("outer_originator_ip"),
             node=host_of("point"),
             low=pl.min_horizontal("outer_originator", "outer_responder"),
             high=pl.max_horizontal("outer_originator", "outer_responder"),

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
+import pyarrow as pa
 
 from analyzer.correlate.addresses import (
     address_roles,
@@ -18,7 +19,7 @@ from analyzer.correlate.backends import watched
 from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import clocks_table
 from analyzer.correlate.company import with_company
-from analyzer.correlate.connections import Names, coded, connections_table
+from analyzer.correlate.connections import Connections, Names, coded
 from analyzer.correlate.conntrack import translations, with_conntrack
 from analyzer.correlate.grouping import group, on_one_clock
 from analyzer.correlate.hops import hops
@@ -35,6 +36,7 @@ from analyzer.correlate.sightings import (
     sightings,
     sightings_alone,
 )
+from analyzer.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,13 +58,9 @@ class Correlated(NamedTuple):
 
 
 class InParts(NamedTuple):
-    """The same, with the connections in parts that are made when they are asked for.
+    """The same, with the connections in parts that are made when they are asked for."""
 
-    ``texts`` has, for each column of names or addresses, what any part may have in it.
-    """
-
-    connections: Iterator[pl.DataFrame]
-    texts: dict[str, pl.Series]
+    connections: Iterator[pa.RecordBatch]
     hops: pl.DataFrame
     clocks: pl.DataFrame
 
@@ -85,7 +83,11 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
         order of their first flows.
     """
     found = correlate_in_parts(flows.collect(), cluster)
-    return Correlated(pl.concat(found.connections), found.hops, found.clocks)
+    connections = pl.from_arrow(
+        pa.Table.from_batches(found.connections, arrow_schema("connections"))
+    )
+    assert isinstance(connections, pl.DataFrame)  # noqa: S101  a table, no column
+    return Correlated(connections, found.hops, found.clocks)
 
 
 def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
@@ -158,15 +160,10 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
         watched=watched(every, on_one_clock(spans, grouped.clocks), roles),
     )
 
-    def named() -> Iterator[pl.DataFrame]:
-        count = 0
-        for part in _fewer(parts if entries is not None else chain(parts, rest())):
-            yield connections_table(part, names, count)
-            count += part.height
-
+    table = Connections(names)
+    wanted = parts if entries is not None else chain(parts, rest())
     return InParts(
-        named(),
-        names.texts(),
+        map(table.batch, _fewer(wanted)),
         hops(ordered, sampled, grouped.clocks),
         clocks_table(grouped.clocks, hosts),
     )

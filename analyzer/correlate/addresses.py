@@ -98,7 +98,11 @@ def point_places(roles: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
 
 def with_places(seen: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     """Add what points are to what was seen there."""
-    return seen.join(places, on="point", how="left", maintain_order="left")
+    codes = places["point"].to_physical()
+    last: int = places.select(pl.col("point").to_physical().max().fill_null(0)).item()
+    rows = pl.repeat(None, last + 1, dtype=pl.UInt32, eager=True)
+    rows = rows.scatter(codes, range(places.height))
+    return seen.hstack(places.drop("point")[rows[seen["point"].to_physical()]])
 
 
 def node_hosts(roles: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:

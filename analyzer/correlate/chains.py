@@ -39,7 +39,8 @@ def chains(ordered: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     ordered : pl.DataFrame
-        Sightings, see :func:`analyzer.correlate.legs.in_path_order`.
+        Sightings, sorted by ``group``: see
+        :func:`analyzer.correlate.legs.in_path_order`.
 
     Returns
     -------
@@ -52,7 +53,9 @@ def chains(ordered: pl.DataFrame) -> pl.DataFrame:
         sighting with the most payload, ``flow_ids`` and ``points`` (lists, in the order
         of the path).
     """
-    if not ordered["group"].is_duplicated().any():
+    group = pl.col("group")
+    if not ordered.select((group == group.shift()).any()).item():
+        every = pl.int_range(ordered.height, dtype=pl.UInt32, eager=True)
         return ordered.select(
             "group",
             *_AT_FIRST,
@@ -61,12 +64,11 @@ def chains(ordered: pl.DataFrame) -> pl.DataFrame:
             backend="server",
             tcp_state="tcp_state",
             **{name: name for name in (*_COUNTERS, "retransmits")},
-            flow_ids=pl.concat_list("flow_id"),
-            points=pl.concat_list("point"),
+            flow_ids=_lists(ordered["flow_id"], every),
+            points=_lists(ordered["point"], every),
             **{name: name for name in _WHOLE},
         )
     ordered = _with_whole_lanes(ordered)
-    group = pl.col("group")
     begins = ordered.select((group != group.shift()).fill_null(value=True)).to_series()
     starts = begins.arg_true()
     ends = starts.shift(-1, fill_value=ordered.height) - 1

@@ -9,11 +9,13 @@ from __future__ import annotations
 import polars as pl
 import pyarrow as pa
 
-from analyzer._cext.repeats import Repeats
+from analyzer._cext.arrays import Arrays
+from analyzer._cext.repeats import Repeats, add_up
 from analyzer.correlate.datagrams import SIZES
 from analyzer.correlate.midstream import AGREEING_PACKETS
 from analyzer.correlate.sightings import both_ends, end, is_conversation
 from analyzer.correlate.tcp import numbers
+from analyzer.tables.batch import BATCH_ROWS
 
 _SENT = tuple(
     name.replace("client", "originator").replace("server", "responder")
@@ -40,103 +42,90 @@ def with_company(flows: pl.LazyFrame) -> pl.DataFrame:
         where it is true, some may.
     """
     protocol = pl.col("protocol")
-    is_tcp = protocol == "tcp"
+    is_tcp = is_conversation() & (protocol == "tcp")
+    is_datagram = is_conversation() & ((protocol == "udp") | (protocol == "sctp"))
     number_of_ids = pl.sum_horizontal(pl.col(_IDS).list.len())
-    numbered = flows.filter(is_conversation()).select(
-        "flow",
-        *_DIGESTS,
-        is_datagram=(protocol == "udp") | (protocol == "sctp"),
-        is_echo=pl.col("icmp_type").is_not_null(),
-        client=end("originator"),
-        server=end("responder"),
-        sizes=pl.when(~is_tcp).then(pl.struct(_SENT).hash()),
-        may_agree=is_tcp & (number_of_ids >= AGREEING_PACKETS),
-        protocol="protocol",
-        **{name: pl.when(is_tcp).then(number) for name, number in numbers().items()},
+    seen = (
+        flows.with_columns(client=end("originator"), server=end("responder"))
+        .select(
+            "flow",
+            *_DIGESTS,
+            *_SENT,
+            is_conversation=is_conversation(),
+            is_datagram=is_datagram,
+            is_echo=pl.col("icmp_type").is_not_null(),
+            may_agree=is_tcp & (number_of_ids >= AGREEING_PACKETS),
+            client=pl.when(is_datagram).then("client"),
+            server=pl.when(is_datagram).then("server"),
+            answer=pl.when(is_datagram).then(_DIGESTS[1]),
+            ends=pl.when(is_conversation()).then(both_ends()),
+            **{name: pl.when(is_tcp).then(each) for name, each in numbers().items()},
+        )
+        .collect()
     )
-    seen = numbered.with_columns(ends=both_ends()).collect()
-    of_tuple = _repeated(seen["ends"])
-    has_company = of_tuple | seen["is_echo"]
-    for number in ("client_isn", "server_isn", "last_numbers"):
-        has_company |= _repeated(seen[number])
-    for flows_of in (_datagrams(seen, of_tuple), _agreeing(seen, flows)):
-        if flows_of.len():
-            has_company |= seen["flow"].is_in(flows_of.implode())
-    return seen.select("flow", has_company=has_company)
+    repeats = Repeats(seen.height)
+    of_tuple = _repeated(repeats, seen, "ends")
+    has_company = seen["is_echo"] | of_tuple
+    for number in numbers():
+        has_company |= _repeated(repeats, seen, number)
+    has_company |= _datagrams(repeats, seen, of_tuple) | _agreeing(seen, flows)
+    return seen.select("flow", has_company=has_company).filter(seen["is_conversation"])
 
 
-def _datagrams(seen: pl.DataFrame, of_tuple: pl.Series) -> pl.Series:
-    """Give the flows of datagrams that share what tells them across NAT.
+def _datagrams(repeats: Repeats, seen: pl.DataFrame, of_tuple: pl.Series) -> pl.Series:
+    """Mark the flows of datagrams that share what tells them across NAT.
 
     A tuple that several flows show counts as one with what all of them sent: what
     shares an end or a digest with any of those may be joined with it.
     """
-    columns = ("flow", "client", "server", "sizes", *_DIGESTS)
-    datagrams = seen.select(*columns, "is_datagram", of_tuple=of_tuple).filter(
-        "is_datagram"
-    )
-    several = datagrams.filter("of_tuple")
+    several = seen.filter("is_datagram", of_tuple)
     ends = pl.concat([several["client"], several["server"]]).unique()
     digests = pl.concat([several[name] for name in _DIGESTS]).drop_nulls().unique()
-    said = pl.struct(*_DIGESTS, "sizes").hash()
-    keys = datagrams.select(
-        asked=pl.struct("client", _DIGESTS[0]).hash(),
-        sent=pl.struct("client", "sizes").hash(),
-        said=pl.when(pl.col(_DIGESTS[1]).is_not_null()).then(said),
-    )
-    is_like_several = (
-        pl.col("client").is_in(ends.implode())
-        | pl.col(_DIGESTS[0]).is_in(digests.implode())
-    ).fill_null(value=False)
-    has_company = datagrams.select(is_like_several).to_series()
-    for key in keys.iter_columns():
-        has_company |= _repeated(key)
-    return datagrams["flow"].filter(has_company)
+    is_like_several = pl.lit(value=False)
+    if several.height:
+        is_like_several = pl.col("is_datagram") & (
+            pl.col("client").is_in(ends.implode())
+            | pl.col(_DIGESTS[0]).is_in(digests.implode())
+        ).fill_null(value=False)
+    asked = _repeated(repeats, seen, "client", _DIGESTS[0])
+    sent = _repeated(repeats, seen, "client", *_SENT)
+    said = _repeated(repeats, seen, "answer", _DIGESTS[0], *_SENT)
+    return seen.select(is_like_several | asked | sent | said).to_series()
 
 
 def _agreeing(seen: pl.DataFrame, flows: pl.LazyFrame) -> pl.Series:
-    """Give the flows whose sampled packets others have, too, if any needs them."""
+    """Mark the flows whose sampled packets others have, too, if any needs them."""
     needs_them = pl.col("may_agree") & pl.any_horizontal(
         pl.col("client_isn", "server_isn").is_null()
     )
     if not seen.select(needs_them.any()).item():
-        return seen["flow"].clear()
-    lists = [
-        column.to_arrow()
-        for column in flows.filter(is_conversation()).select(_IDS).collect()
-    ]
-    marks = _repeated(pl.concat([pl.Series(each.flatten()) for each in lists]))
-    # How many marks there are before each place, and so between any two.
-    before = pl.concat([pl.Series([0], dtype=pl.UInt32), marks.cum_sum()])
-    last = 0
-    counts = []
+        return pl.repeat(value=False, n=seen.height, eager=True)
+    parts = list(flows.select(_IDS).collect().iter_slices(BATCH_ROWS))
+    lists = [part[name].to_arrow() for name in _IDS for part in parts]
+    ids = []
     for each in lists:
-        lengths = pl.Series(each.value_lengths()).fill_null(0)
-        ends = (lengths.cum_sum() + last).cast(pl.UInt32)
-        counts.append(before[ends] - before[ends - lengths.cast(pl.UInt32)])
-        last = ends[-1]
-    return seen["flow"].filter(
-        seen["may_agree"] & (counts[0] + counts[1] >= AGREEING_PACKETS)
-    )
+        first, last = each.offsets[0].as_py(), each.offsets[-1].as_py()
+        ids.append(Arrays([each.values.slice(first, last - first)]))
+    marks = bytearray(sum(map(len, ids)))
+    Repeats(len(marks)).mark(ids, marks)
+    agreeing = bytearray(seen.height)
+    add_up([Arrays([each.offsets]) for each in lists], marks, agreeing)
+    return seen["may_agree"] & (_octets(agreeing) >= AGREEING_PACKETS)
 
 
-def _repeated(keys: pl.Series) -> pl.Series:
-    """Tell which keys there are more than once; null is none."""
-    known = keys.drop_nulls()
-    repeats = Repeats(known.len())
-    repeats.add(_values(known))
-    found = pa.allocate_buffer(keys.len())
-    repeats.find(_values(keys.fill_null(0)), memoryview(found).cast("B"))
-    marks = pl.from_arrow(pa.Array.from_buffers(pa.uint8(), keys.len(), [None, found]))
-    assert isinstance(marks, pl.Series)  # noqa: S101  an array, no table
-    rows = ((marks == 1) & keys.is_not_null()).arg_true()
-    is_repeated = pl.repeat(value=False, n=keys.len(), eager=True)
-    return is_repeated.scatter(rows.filter(keys[rows].is_duplicated()), values=True)
+def _repeated(repeats: Repeats, seen: pl.DataFrame, *keys: str) -> pl.Series:
+    """Tell which rows have a key, made up of all columns, that others have, too."""
+    marks = bytearray(seen.height)
+    parts = [
+        Arrays([column.to_arrow() for column in part])
+        for part in seen[list(keys)].iter_slices(BATCH_ROWS)
+    ]
+    repeats.mark(parts, marks)
+    return _octets(marks) == 1
 
 
-def _values(keys: pl.Series) -> memoryview:
-    """Give numbers as they lie in memory."""
-    array = keys.cast(pl.UInt64).to_arrow()
-    assert isinstance(array, pa.Array)  # noqa: S101  of one chunk
-    values = memoryview(array.buffers()[1]).cast("Q")
-    return values[array.offset : array.offset + len(array)]
+def _octets(values: bytearray) -> pl.Series:
+    array = pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(values)])
+    found = pl.from_arrow(array)
+    assert isinstance(found, pl.Series)  # noqa: S101  an array, no table
+    return found

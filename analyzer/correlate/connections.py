@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
+import pyarrow as pa
 
+from analyzer._cext.arrays import Arrays
+from analyzer._cext.kinds import Kinds
 from analyzer.cluster.inferred import INITIAL_TTLS
 from analyzer.correlate.backends import with_backends
 from analyzer.correlate.naming import EVIDENCE, KINDS, with_destinations
 from analyzer.correlate.services import SERVICE
 from analyzer.correlate.sightings import ON_ITS_WAY
+from analyzer.tables.convert import Converter
 from analyzer.tables.expressions import is_v6
 from analyzer.tables.schema import PROTOCOL_NAMES, TCP_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analyzer.correlate.services import Services
 
 _TIME = pl.Datetime("ns", "UTC")
@@ -111,139 +113,137 @@ def coded(roles: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def connections_table(
-    connections: pl.DataFrame, names: Names, first: int
-) -> pl.DataFrame:
-    """Name everything, and give the columns their final form.
+class Connections:
+    """Give parts of all connections their names, and the form of the table.
 
     Parameters
     ----------
-    connections : pl.DataFrame
-        See :func:`analyzer.correlate.chains.chains`, after conntrack.
     names : Names
-    first : int
-        Number of the first of them.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row per connection, in their order: see
-        :data:`analyzer.tables.schema.CONNECTIONS`.
 
     Notes
     -----
     Names depend on where a connection went and from whose address, not on its port or
     its packets: they are found once for all that are alike.
     """
-    code = {
-        end: connections.select((pl.col(end) // 65536).cast(pl.UInt32)).to_series()
-        for end in ("client", "destination", "source", "backend")
-    }
-    alike = _alike(connections, names, code)
-    first_ones = alike.is_first_distinct()
-    kinds = connections.filter(first_ones)
-    kind = alike.to_frame("alike").join(
-        alike.filter(first_ones).to_frame("alike").with_row_index("kind"),
-        on="alike",
-        maintain_order="left",
-    )["kind"]
-    has_port = ~pl.col("protocol").is_in(["icmp", "icmp6"])
-    # NAT may give an echo another identifier, which is no port.
-    is_translated = (
-        pl.when(has_port)
-        .then(pl.col("client") != pl.col("source"))
-        .otherwise(code["client"] != code["source"])
-    )
 
-    def port(end: str) -> pl.Expr:
-        return pl.when(has_port).then((pl.col(end) % 65536).cast(pl.UInt16))
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._converter = Converter("connections", names.texts())
+        known, watched, of_codes = names.known, names.watched, names.coded
+        told = pl.concat(
+            [known.fronts["end"], known.endpoints["end"].drop_nulls(), names.virtual]
+        )
+        edges = pl.concat([watched["since"] - ON_ITS_WAY, watched["until"] + 1]).sort()
+        self._kinds = Kinds(
+            Arrays([of_codes["whose"].to_arrow(), of_codes["who"].to_arrow()]),
+            Arrays([told.rechunk().to_arrow()]),
+            Arrays([edges.to_arrow()]),
+        )
+        self._of_codes = pl.DataFrame(
+            {
+                "client_ip": self._indices("client_ip", of_codes["address"]),
+                "client_pod": self._indices("client_pod", of_codes["name"]),
+                "client_namespace": self._indices(
+                    "client_namespace", of_codes["namespace"]
+                ),
+            }
+        )
+        self._of_kinds: pl.DataFrame | None = None
+        self._count = 0
 
-    of_client = names.coded.select(
-        client_ip="address", client_pod="name", client_namespace="namespace"
-    )
-    address = names.coded["address"]
-    rows = pl.concat(
-        [
-            connections,
-            _gathered(_named(kinds, names), kind),
-            _gathered(of_client, code["client"]),
-        ],
-        how="horizontal",
-    )
-    is_known = pl.col("is_destination_known")
-    is_pod = pl.col("client_role") == "pod"
-    is_seen = pl.col("is_backend_known")
-    backend_ip = pl.when(is_seen).then(address[code["backend"]]).otherwise("backend_ip")
-    return rows.with_row_index("connection_id", first).select(
-        pl.col("connection_id").cast(pl.UInt64),
-        "protocol",
-        "client_ip",
-        client_port=port("client"),
-        destination_ip=pl.when(is_known).then(address[code["destination"]]),
-        destination_port=pl.when(is_known).then(port("destination")),
-        destination_kind="destination_kind",
-        service_namespace="service_namespace",
-        service_name="service_name",
-        service_port_name="service_port_name",
-        entry_node="entry_node",
-        snat_ip=pl.when(is_translated).then(address[code["source"]]),
-        snat_port=pl.when(is_translated).then(port("source")),
-        backend_ip=backend_ip,
-        backend_port=pl.when(is_seen)
-        .then(port("backend"))
-        .when(has_port)
-        .then("backend_port"),
-        backend_pod="backend_pod",
-        backend_namespace="backend_namespace",
-        backend_workload="backend_workload",
-        backend_node="backend_node",
-        client_pod=pl.when(is_pod).then("client_pod"),
-        client_namespace=pl.when(is_pod).then("client_namespace"),
-        client_node="client_node",
-        # A node that calls itself needs no hairpin.
-        is_hairpin=(pl.col("client_ip") == backend_ip).fill_null(value=False)
-        & ~pl.col("client_role").is_in(["node", "tunnel"]).fill_null(value=False),
-        start_time=pl.col("raw_start").cast(_TIME),
-        end_time=(pl.col("raw_start") + pl.col("end") - pl.col("start")).cast(_TIME),
-        client_packets="client_packets",
-        backend_packets="server_packets",
-        client_bytes="client_bytes",
-        backend_bytes="server_bytes",
-        client_payload_bytes="client_payload_bytes",
-        backend_payload_bytes="server_payload_bytes",
-        requests="requests",
-        tcp_state="tcp_state",
-        handshake_rtt="handshake_rtt",
-        retransmits="retransmits",
-        service_evidence="service_evidence",
-        backend_evidence="backend_evidence",
-        candidates="candidates",
-        flow_ids="flow_ids",
-        points="points",
-    )
+    def batch(self, connections: pl.DataFrame) -> pa.RecordBatch:
+        """Name everything, and give the columns their final form.
 
+        Parameters
+        ----------
+        connections : pl.DataFrame
+            See :func:`analyzer.correlate.chains.chains`, after conntrack.
 
-def _alike(
-    connections: pl.DataFrame, names: Names, code: Mapping[str, pl.Series]
-) -> pl.Series:
-    """Give connections that have the same names the same number (u64)."""
-    known = names.known
-    told = pl.concat(
-        [known.fronts["end"], known.endpoints["end"].drop_nulls(), names.virtual]
-    ).unique()
-    edges = pl.concat(
-        [names.watched["since"] - ON_ITS_WAY, names.watched["until"] + 1]
-    ).sort()
+        Returns
+        -------
+        pa.RecordBatch
+            One row per connection, in their order: see
+            :data:`analyzer.tables.schema.CONNECTIONS`. They are numbered from where the
+            batch before has ended.
+        """
+        code = {
+            end: connections.select((pl.col(end) // 65536).cast(pl.UInt32)).to_series()
+            for end in ("client", "destination", "source", "backend")
+        }
+        kind = self._kind(connections)
+        assert self._of_kinds is not None  # noqa: S101  it has those of this batch
+        has_port = ~pl.col("protocol").is_in(["icmp", "icmp6"])
+        # NAT may give an echo another identifier, which is no port.
+        is_translated = (
+            pl.when(has_port)
+            .then(pl.col("client") != pl.col("source"))
+            .otherwise(code["client"] != code["source"])
+        )
 
-    def whom(end: str) -> pl.Expr:
-        who = names.coded["who"][code[end]]
-        return pl.when(pl.col(end).is_in(told.implode())).then(end).otherwise(who)
+        def port(end: str) -> pl.Expr:
+            return pl.when(has_port).then((pl.col(end) % 65536).cast(pl.UInt16))
 
-    return connections.select(
-        pl.struct(
-            "protocol",
+        address = self._of_codes["client_ip"]
+        rows = pl.concat(
+            [
+                connections,
+                _gathered(self._of_kinds, kind),
+                _gathered(self._of_codes, code["client"]),
+            ],
+            how="horizontal",
+        )
+        is_known = pl.col("is_destination_known")
+        is_pod = pl.col("client_role") == "pod"
+        is_seen = pl.col("is_backend_known")
+        backend_ip = (
+            pl.when(is_seen).then(address[code["backend"]]).otherwise("backend_ip")
+        )
+        first = self._count
+        self._count += connections.height
+        return self._converter.batch(
+            rows.with_columns(
+                connection_id=pl.int_range(
+                    first, self._count, dtype=pl.UInt64, eager=True
+                ),
+                client_port=port("client"),
+                destination_ip=pl.when(is_known).then(address[code["destination"]]),
+                destination_port=pl.when(is_known).then(port("destination")),
+                snat_ip=pl.when(is_translated).then(address[code["source"]]),
+                snat_port=pl.when(is_translated).then(port("source")),
+                backend_ip=backend_ip,
+                backend_port=pl.when(is_seen)
+                .then(port("backend"))
+                .when(has_port)
+                .then("backend_port"),
+                client_pod=pl.when(is_pod).then("client_pod"),
+                client_namespace=pl.when(is_pod).then("client_namespace"),
+                # A node that calls itself needs no hairpin.
+                is_hairpin=(pl.col("client_ip") == backend_ip).fill_null(value=False)
+                & ~pl.col("client_role")
+                .is_in(["node", "tunnel"])
+                .fill_null(value=False),
+                start_time=pl.col("raw_start").cast(_TIME),
+                end_time=(pl.col("raw_start") + pl.col("end") - pl.col("start")).cast(
+                    _TIME
+                ),
+                backend_packets="server_packets",
+                backend_bytes="server_bytes",
+                backend_payload_bytes="server_payload_bytes",
+            )
+        )
+
+    def _kind(self, connections: pl.DataFrame) -> pl.Series:
+        """Give each connection the number of what it has its names from."""
+        numbers = bytearray(4 * connections.height)
+        alike = connections.select(
+            "client",
+            "destination",
+            "source",
+            "backend",
+            "start",
+            pl.col("protocol").to_physical(),
             "client_outer",
-            "node",
+            pl.col("node").to_physical(),
             "is_tunneled",
             "is_overlay",
             "is_pod_side",
@@ -251,37 +251,51 @@ def _alike(
             "backend_told",
             "is_answered",
             "is_numbered",
-            whom("destination").alias("destination"),
-            whom("backend").alias("backend"),
-            is_own=pl.col("client") != pl.col("source"),
-            is_sent_on=pl.col("destination") != pl.col("backend"),
             is_initial=pl.col("client_ttl").is_in(INITIAL_TTLS),
-            client=names.coded["whose"][code["client"]],
-            source=names.coded["whose"][code["source"]],
-            # Between which beginnings and ends of captures.
-            when=edges.search_sorted(connections["start"], side="right"),
-        ).hash()
-    ).to_series()
+        ).rechunk()
+        first_ones = self._kinds.number(
+            Arrays([column.to_arrow() for column in alike]),
+            memoryview(numbers).cast("I"),
+        )
+        if first_ones or self._of_kinds is None:
+            found = self._named(connections[first_ones])
+            known = [] if self._of_kinds is None else [self._of_kinds]
+            self._of_kinds = pl.concat([*known, found], rechunk=True)
+        array = pa.Array.from_buffers(
+            pa.uint32(), connections.height, [None, pa.py_buffer(numbers)]
+        )
+        kind = pl.from_arrow(array)
+        assert isinstance(kind, pl.Series)  # noqa: S101  an array, no table
+        return kind
 
+    def _named(self, kinds: pl.DataFrame) -> pl.DataFrame:
+        """Name one connection of each kind."""
+        names = self._names
+        kinds = kinds.with_columns(pl.col("node").cast(pl.String))
+        named = with_destinations(kinds, names.roles, names.known, names.virtual)
+        named = named.with_columns(entry_node=_entry_node(names.roles))
+        named = with_backends(named, names.known, names.watched)
+        named = _with_backend_names(named, names.roles, names.known)
+        return named.select(
+            "client_role",
+            "is_destination_known",
+            "is_backend_known",
+            "backend_port",
+            pl.col("candidates").cast(pl.List(pl.String)),
+            *(
+                self._indices(name, named[name])
+                for name in (
+                    "destination_kind",
+                    "service_evidence",
+                    "backend_evidence",
+                    *_NAMES,
+                )
+            ),
+        )
 
-def _named(kinds: pl.DataFrame, names: Names) -> pl.DataFrame:
-    """Name one connection of each kind."""
-    kinds = kinds.with_columns(pl.col("node").cast(pl.String))
-    named = with_destinations(kinds, names.roles, names.known, names.virtual)
-    named = named.with_columns(entry_node=_entry_node(names.roles))
-    named = with_backends(named, names.known, names.watched)
-    named = _with_backend_names(named, names.roles, names.known)
-    return named.select(
-        "destination_kind",
-        "client_role",
-        "is_destination_known",
-        "is_backend_known",
-        "backend_port",
-        "service_evidence",
-        "backend_evidence",
-        "candidates",
-        pl.col(*_NAMES).cast(pl.Categorical),
-    )
+    def _indices(self, column: str, texts: pl.Series) -> pl.Series:
+        """Give texts their places in a column's dictionary."""
+        return self._converter.dictionaries[column].indices(texts).alias(column)
 
 
 def _gathered(table: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:

@@ -30,6 +30,11 @@ class Converter:
         Name of the table.
     texts : mapping of str to pl.Series
         For each column of names or addresses, what any frame may have in it.
+
+    Attributes
+    ----------
+    dictionaries : dict of str to Dictionary
+        One for each of those columns.
     """
 
     def __init__(
@@ -37,18 +42,21 @@ class Converter:
     ) -> None:
         self._columns = TABLES[table]
         self._schema = arrow_schema(table)
-        self._dictionaries: dict[str, _Dictionary] = {}
-        made: list[tuple[pl.Series, _Dictionary]] = []
+        self.dictionaries: dict[str, Dictionary] = {}
+        made: list[tuple[pl.Series, Dictionary]] = []
         for column in self._columns:
             if column.kind in ("address", "name"):
                 of_column = texts[column.name]
                 same = (each for series, each in made if series is of_column)
-                dictionary = next(same, None) or _Dictionary(of_column)
+                dictionary = next(same, None) or Dictionary(of_column)
                 made.append((of_column, dictionary))
-                self._dictionaries[column.name] = dictionary
+                self.dictionaries[column.name] = dictionary
 
     def batch(self, frame: pl.DataFrame) -> pa.RecordBatch:
-        """Convert one frame; its columns have the names of the table's."""
+        """Convert one frame; its columns have the names of the table's.
+
+        A column of texts may have their places in its dictionary instead (Int32).
+        """
         return pa.RecordBatch.from_arrays(
             [self._array(frame[column.name], column) for column in self._columns],
             schema=self._schema,
@@ -57,14 +65,14 @@ class Converter:
     def _array(self, values: pl.Series, column: Column) -> pa.Array:
         import polars as pl
 
-        if column.name in self._dictionaries:
-            return self._dictionaries[column.name].encode(values)
+        if column.name in self.dictionaries:
+            return self.dictionaries[column.name].encode(values)
         if column.kind == "names":
             values = values.cast(pl.List(pl.String))
         return values.to_arrow().cast(arrow_type(column))
 
 
-class _Dictionary:
+class Dictionary:
     """Texts, sorted, and the place of each by the code that the process gave it."""
 
     def __init__(self, texts: pl.Series) -> None:
@@ -77,14 +85,21 @@ class _Dictionary:
         places = pl.repeat(None, last + 1, dtype=pl.Int32, eager=True)
         self._places = places.scatter(codes, range(len(codes)))
 
-    def encode(self, values: pl.Series) -> pa.DictionaryArray:
-        """Encode texts, all of which must be known."""
+    def indices(self, values: pl.Series) -> pl.Series:
+        """Give texts, all of which must be known, their places (Int32)."""
         import polars as pl
 
         if values.null_count() == len(values):
-            indices = pa.nulls(len(values), pa.int32())
-        else:
-            codes = values.cast(pl.Categorical).to_physical()
-            indices = self._places[codes].to_arrow()
-        assert indices.null_count == values.null_count()  # noqa: S101  all are known
-        return pa.DictionaryArray.from_arrays(indices, self._texts, safe=False)
+            return pl.repeat(None, len(values), dtype=pl.Int32, eager=True)
+        found = self._places[values.cast(pl.Categorical).to_physical()]
+        assert found.null_count() == values.null_count()  # noqa: S101  all are known
+        return found
+
+    def encode(self, values: pl.Series) -> pa.DictionaryArray:
+        """Encode texts, or their places."""
+        import polars as pl
+
+        indices = values if values.dtype == pl.Int32 else self.indices(values)
+        return pa.DictionaryArray.from_arrays(
+            indices.to_arrow(), self._texts, safe=False
+        )

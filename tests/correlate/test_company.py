@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 import analyzer
 from analyzer import correlate
-from analyzer._cext.repeats import Repeats
+from analyzer._cext.arrays import Arrays
+from analyzer._cext.repeats import Repeats, add_up
 from tests.frames import CAPTURES, sample_captures, sample_name
 
 RECORDED = sorted((CAPTURES / "cluster").glob("*/scenario.json"))
@@ -66,28 +67,44 @@ def test_connections_do_not_depend_on_how_many_are_made_at_once(state, monkeypat
     assert parts.equals(whole)
 
 
-@given(st.lists(st.integers(0, 2**64 - 1), max_size=300), st.data())
-def test_what_was_added_twice_is_found(keys, data):
+@given(
+    st.lists(st.none() | st.integers(0, 2**64 - 1), max_size=300),
+    st.data(),
+    st.integers(0, 50),
+)
+def test_rows_whose_key_others_have_are_marked(keys, data, first):
     again = data.draw(st.lists(st.sampled_from(keys), max_size=50)) if keys else []
-    added = pl.Series([*keys, *again], dtype=pl.UInt64)
-    repeats = Repeats(added.len())
-    octets = memoryview(bytearray(b"".join(key.to_bytes(8, "little") for key in added)))
-    repeats.add(octets.cast("Q"))
-    found = bytearray(added.len())
-    repeats.find(octets.cast("Q"), found)
-    assert all(pl.Series(found, dtype=pl.UInt8).filter(added.is_duplicated()) == 1)
+    added = pl.Series([*keys, *again], dtype=pl.UInt64)[first:]
+    marks = bytearray(added.len())
+    Repeats(added.len()).mark([Arrays([added.to_arrow()])], marks)
+    is_repeated = added.is_duplicated() & added.is_not_null()
+    assert list(marks) == is_repeated.cast(pl.UInt8).to_list()
 
 
-def test_few_of_what_was_added_once_are_found():
-    keys = pl.Series(range(0, 7 << 32, (7 << 32) // 20_000), dtype=pl.UInt64)
-    repeats = Repeats(keys.len())
-    octets = memoryview(bytearray(b"".join(key.to_bytes(8, "little") for key in keys)))
-    repeats.add(octets.cast("Q"))
-    found = bytearray(keys.len())
-    repeats.find(octets.cast("Q"), found)
-    assert sum(found) < keys.len() / 12
+def test_many_keys_of_several_columns_are_dealt_out_and_found():
+    rows = 50_000
+    number = pl.int_range(rows, dtype=pl.UInt64, eager=True)
+    keys = pl.DataFrame(
+        {
+            "first": (number * 7919) % 10_007,
+            "second": (number % 3).cast(pl.UInt16).replace(2, None),
+        }
+    )
+    marks = bytearray(rows)
+    parts = [
+        Arrays([column.to_arrow() for column in part]) for part in keys.iter_slices(999)
+    ]
+    Repeats(rows).mark(parts, marks)
+    assert list(marks) == keys.is_duplicated().cast(pl.UInt8).to_list()
+    assert 0 < sum(marks) < rows
 
 
-def test_keys_and_marks_must_be_as_many():
-    with pytest.raises(ValueError, match="one octet per key"):
-        Repeats(1).find(memoryview(bytearray(8)).cast("Q"), bytearray(2))
+def test_marks_are_added_up_by_lists():
+    first, second = ([[], [1, 2], None, [3]], [[4], [], [5, 6, 7], [8]])
+    lists = [
+        pl.Series(each, dtype=pl.List(pl.Int64)).to_arrow() for each in (first, second)
+    ]
+    marks = bytearray([0, 1, 1, 1, 0, 1, 1, 0])
+    sums = bytearray(4)
+    add_up([Arrays([each.offsets]) for each in lists], marks, sums)
+    assert list(sums) == [1, 1, 2, 1]

@@ -1,9 +1,12 @@
 """Losses are counted where both points' captures span a connection, nowhere else."""
 
+import polars as pl
+
+import analyzer
 from tests.correlate import ways
 from tests.correlate.simulated import Wire, tcp
 from tests.correlate.ways import numbers
-from tests.frames import rows
+from tests.frames import CAPTURES, rows
 
 A, B, _ = ways.NODES
 WAY = ways.Ways().direct(ways.pod("client", 1, A), 41000, ways.pod("web", 2, B), 8080)
@@ -93,3 +96,23 @@ def test_an_answer_that_did_not_arrive_is_lost(tmp_path):
     wire.carry([FIRST], without(4))
     wire.carry([BEHIND], ALL)
     assert hops_of_the_call(wire)["to_client"]["lost_segments"] == 1
+
+
+def test_octets_that_a_snapshot_length_cut_off_are_not_lost():
+    capture = CAPTURES / "cluster" / "spread-even" / "k8s-worker01.ens18.pcap.gz"
+    tables = analyzer.build_tables(capture)
+    cut = pl.any_horizontal(
+        pl.col("originator_payload_bytes", "responder_payload_bytes").is_null()
+    )
+    flows = tables.flows.filter(cut).select("flow_id")
+    hops = (
+        tables.connections.explode("flow_ids")
+        .join(flows, left_on="flow_ids", right_on="flow_id")
+        .select("connection_id")
+        .unique()
+        .join(tables.hops, on="connection_id")
+        .collect()
+    )
+    assert hops.height > 50
+    assert hops["lost_segments"].null_count() == hops.height
+    assert not hops["capture_loss"].any()
