@@ -134,7 +134,7 @@ def flows(
     from analyzer.cli.names import Names
     from analyzer.cli.progress import progress_bar
     from analyzer.cli.trouble import refuse_damage, warn_of_trouble
-    from analyzer.pipeline import TableOptions, write_tables
+    from analyzer.pipeline import write_tables
 
     if threads is not None:
         from analyzer.threads import limit_threads
@@ -143,17 +143,17 @@ def flows(
     if threads != 1:
         import_meanwhile(*_NEEDED_LATER)
     directory = directory or tables_directory(captures)
-    options = TableOptions(
-        cluster=cluster,
-        points=points,
-        vxlan_ports=vxlan_ports,
-        idle_timeout=idle_timeout,
-        active_timeout=active_timeout,
-        packets=packets,
-        parquet=parquet,
-        filter=condition,
-        threads=threads,
-    )
+    options: TableOptions = {
+        "cluster": cluster,
+        "points": points,
+        "vxlan_ports": vxlan_ports,
+        "idle_timeout": idle_timeout,
+        "active_timeout": active_timeout,
+        "packets": packets,
+        "parquet": parquet,
+        "filter": condition,
+        "threads": threads,
+    }
     if rotate is not None:
         _write_windows(captures, directory, rotate, options, output, strict=strict)
         return
