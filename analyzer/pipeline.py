@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from analyzer.capture.following import Following
     from analyzer.cluster import Cluster
     from analyzer.tables.captures import CaptureSummary
 
@@ -228,6 +230,7 @@ def write_tables(
     filter: str | None = None,  # noqa: A002  the word of the command line
     threads: int | None = None,
     progress: Progress | None = None,
+    following: Following | None = None,
     chunk_size: int = CHUNK_SIZE,
 ) -> Tables:
     """Build the tables of captures in a directory, in bounded memory.
@@ -240,6 +243,8 @@ def write_tables(
         Made if need be; tables of an earlier run in it are replaced.
     parquet : bool
         Write Parquet files instead of Arrow IPC files.
+    following : Following, optional
+        Read on when a capture ends, or for so long only.
     cluster, points, vxlan_ports, idle_timeout, active_timeout, packets, filter,
     threads, progress, chunk_size
         As for :func:`build_tables`.
@@ -265,6 +270,7 @@ def write_tables(
         cluster=cluster,
         threads=threads,
         progress=progress,
+        following=following,
         chunk_size=chunk_size,
     )
     with writer, run:
@@ -388,6 +394,7 @@ class _Run:
         cluster: Cluster | None = None,
         threads: int | None = None,
         progress: Progress | None = None,
+        following: Following | None = None,
         chunk_size: int = CHUNK_SIZE,
     ) -> None:
         for path in paths:
@@ -396,7 +403,10 @@ class _Run:
         self._names = _capture_names(paths)
         self._given = {os.fspath(path): name for path, name in (points or {}).items()}
         self._cluster = cluster
-        self._progress = _Progress(paths, progress)
+        self._following = following
+        self._progress = _Progress(
+            paths, progress, is_endless=following is not None and following.growing
+        )
         self._chunk_size = chunk_size
         self._threads = threads or available_threads()
         self._addresses = AddressTable()
@@ -441,11 +451,12 @@ class _Run:
     def read(self) -> Iterator[pa.RecordBatch]:
         """Read all captures; give batches of packets with dictionary indices."""
         self._scanner = Scanner(self._decoders, self._flows, self._packets)
-        for number, path in enumerate(self._paths):
-            capture = Capture(path, self._names[number])
-            yield from self._read_capture(number, capture, self._scanner)
-            if self._packets is not None and self._packets.rows.satisfied:
-                return
+        with self._following or nullcontext():
+            for number, path in enumerate(self._paths):
+                capture = Capture(path, self._names[number], following=self._following)
+                yield from self._read_capture(number, capture, self._scanner)
+                if self._packets is not None and self._packets.rows.satisfied:
+                    return
 
     def flow_batches(self, *, reuse: bool) -> Iterator[pa.RecordBatch]:
         """Give all flows, once; with `reuse` each batch is lost with the next."""
@@ -622,11 +633,13 @@ class _Condition:
 class _Progress:
     """Octets of files read so far, and those of all files."""
 
-    def __init__(self, paths: list[str], report: Progress | None) -> None:
+    def __init__(
+        self, paths: list[str], report: Progress | None, *, is_endless: bool
+    ) -> None:
         self._report = report
         self._done = 0
         self._total: int | None = None
-        if report is not None and STANDARD_INPUT not in paths:
+        if not (report is None or is_endless or STANDARD_INPUT in paths):
             self._total = sum(Path(path).stat().st_size for path in paths)
 
     def advance(self, octets: int) -> None:
