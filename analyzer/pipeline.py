@@ -11,8 +11,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import analyzer
-from analyzer.capture import CHUNK_SIZE, STANDARD_INPUT, Capture, check_readable
+from analyzer.capture import (
+    CHUNK_SIZE,
+    STANDARD_INPUT,
+    Capture,
+    capture_stem,
+    check_readable,
+)
 from analyzer.capture.observation import point_name, split_name
+from analyzer.capture.series import (
+    find_series,
+    joined_interfaces,
+    joined_summary,
+    series_path,
+)
 from analyzer.decode import (
     STOP_LAYERS,
     AddressTable,
@@ -44,6 +56,7 @@ from analyzer.threads import available_threads
 if TYPE_CHECKING:
     from collections.abc import (
         Callable,
+        Generator,
         Iterable,
         Iterator,
         Mapping,
@@ -55,6 +68,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from analyzer.capture.following import Following
+    from analyzer.capture.series import Series
     from analyzer.cluster import Cluster
     from analyzer.tables.captures import CaptureSummary
 
@@ -399,9 +413,10 @@ class _Run:
     ) -> None:
         for path in paths:
             check_readable(path)
-        self._paths = paths
-        self._names = _capture_names(paths)
         self._given = {os.fspath(path): name for path, name in (points or {}).items()}
+        self._series = find_series(paths, self._given)
+        self._names: list[str] = []
+        self._labels = _capture_names([series.path for series in self._series], paths)
         self._cluster = cluster
         self._following = following
         self._progress = _Progress(
@@ -452,11 +467,16 @@ class _Run:
         """Read all captures; give batches of packets with dictionary indices."""
         self._scanner = Scanner(self._decoders, self._flows, self._packets)
         with self._following or nullcontext():
-            for number, path in enumerate(self._paths):
-                capture = Capture(path, self._names[number], following=self._following)
-                yield from self._read_capture(number, capture, self._scanner)
+            waiting = self._series[::-1]
+            while waiting:
+                series = waiting.pop()
+                read = yield from self._read_capture(
+                    series, self._scanner, last=not waiting
+                )
                 if self._packets is not None and self._packets.rows.satisfied:
                     return
+                if read < len(series.files):
+                    waiting.append(series.part(read))
 
     def flow_batches(self, *, reuse: bool) -> Iterator[pa.RecordBatch]:
         """Give all flows, once; with `reuse` each batch is lost with the next."""
@@ -495,33 +515,51 @@ class _Run:
         return table_metadata(self.summaries, analyzer.__version__)
 
     def _read_capture(
-        self, number: int, capture: Capture, scanner: Scanner
-    ) -> Iterator[pa.RecordBatch]:
+        self, series: Series, scanner: Scanner, *, last: bool
+    ) -> Generator[pa.RecordBatch, None, int]:
+        """Read the files of a series that are one capture; give how many they are."""
         started = time.perf_counter()
         scanner.begin_capture()
-        self._capture, self._number = capture, number
+        number = len(self._names)
+        self._names.append(self._labels[series.path])
+        self._current, self._files = series, []
         flows, packets = self._flows, self._packets
         if flows is not None:
             flows.begin_capture()
-        for _ in capture.chunks(
-            chunk_size=self._chunk_size, progress=self._progress.advance
-        ):
-            while not scanner.scan(capture.reader):
-                assert packets is not None  # noqa: S101  only packets fill up
-                scanner.finish()
-                yield packets.take(number)
-                if packets.rows.satisfied:
-                    return
-            if flows is not None and flows.worth_spooling:
-                scanner.finish()
-                flows.spool_ended()
-        scanner.finish()
+        frames = 0
+        for place, file in enumerate(series.files):
+            if place and not series.continues(
+                place, scanner.decoder.counts["end_time"]
+            ):
+                break
+            capture = self._capture = Capture(
+                file.path, following=self._following, frames=frames
+            )
+            for _ in capture.chunks(
+                chunk_size=self._chunk_size, progress=self._progress.advance
+            ):
+                while not scanner.scan(capture.reader):
+                    assert packets is not None  # noqa: S101  only packets fill up
+                    scanner.finish()
+                    yield packets.take(number)
+                    if packets.rows.satisfied:
+                        return place
+                if flows is not None and flows.worth_spooling:
+                    scanner.finish()
+                    flows.spool_ended()
+            scanner.finish()
+            frames = capture.reader.frames
+            self._files.append(capture.summary())
+        read = len(self._files)
         if packets is not None and packets.rows.count:
             yield packets.take(number)
         if flows is not None:
-            flows.end_capture(last=number == len(self._paths) - 1)
+            flows.end_capture(last=last and read == len(series.files))
+        if read < len(series.files) and number not in self._point_captures:
+            self._current = series.part(0, read)
+            self._names[number] = self._labels[self._current.path]
         self._name_points(scanner)
-        summary = capture.summary()
+        summary = joined_summary(self._names[number], self._current.path, self._files)
         describe_frames(scanner.decoder, summary)
         summary.points = list(
             dict.fromkeys(
@@ -534,30 +572,38 @@ class _Run:
         )
         summary.seconds = time.perf_counter() - started
         self.summaries.append(summary)
+        return read
 
     def _name_points(self, scanner: Scanner) -> None:
         """Name the observation points that the decoder has met by now."""
-        interfaces = self._capture.reader.interfaces
+        number = len(self._names) - 1
+        stem = capture_stem(self._names[number])
+        interfaces = joined_interfaces([*self._files, self._capture.summary()])
         cluster = self._cluster
         nodes = [node.name for node in cluster.nodes] if cluster else []
         for point, (interface, index) in scanner.capture_points.items():
             if point < len(self._point_names):
                 continue
-            given = self._given.get(self._capture.path)
-            node = (given or "").partition("/")[0] or split_name(
-                self._capture.stem, nodes
-            )[0]
+            given = self._given_point(self._current)
+            node = (given or "").partition("/")[0] or split_name(stem, nodes)[0]
             self._point_names.append(
                 point_name(
-                    self._capture.stem,
+                    stem,
                     given=given,
-                    interface=interfaces[interface][0],
+                    interface=interfaces[interface].name,
                     index=index,
                     names=_interface_names(cluster, node),
                     nodes=nodes,
                 )
             )
-            self._point_captures.append(self._number)
+            self._point_captures.append(number)
+
+    def _given_point(self, series: Series) -> str | None:
+        """Look for the point that a file was given, or the series of the file."""
+        paths = [file.path for file in series.files]
+        common = series_path(paths[0])
+        names = (*paths, common, Path(common).name)
+        return next((self._given[name] for name in names if name in self._given), None)
 
     def _dictionaries(self, protocols: list[int]) -> dict[str, pa.Array]:
         addresses = address_texts(self._addresses)
@@ -657,14 +703,14 @@ def _paths(paths: Path_ | Iterable[Path_]) -> list[str]:
     return found
 
 
-def _capture_names(paths: list[str]) -> list[str]:
-    """Give each capture its file's name, its path where that name is not unique."""
-    names = ["stdin" if path == STANDARD_INPUT else Path(path).name for path in paths]
-    count = Counter(names)
-    return [
-        path if count[name] > 1 else name
-        for path, name in zip(paths, names, strict=True)
-    ]
+def _capture_names(captures: list[str], files: list[str]) -> dict[str, str]:
+    """Name each path by its last part, or in full where two captures share that."""
+    names = {
+        path: "stdin" if path == STANDARD_INPUT else Path(path).name
+        for path in (*captures, *files)
+    }
+    count = Counter(names[path] for path in captures)
+    return {path: path if count[name] > 1 else name for path, name in names.items()}
 
 
 def _unique(names: list[str]) -> dict[str, int]:

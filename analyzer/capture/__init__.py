@@ -22,7 +22,7 @@ from analyzer.errors import CaptureError, UnknownFormatError
 from analyzer.tables.captures import CaptureSummary, Damage, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from analyzer.capture.following import Following
 
@@ -122,6 +122,8 @@ class Capture:
         What the tables call it; the file's name if not given.
     following : Following, optional
         Says when to read on and when to end.
+    frames : int
+        Frames of the same capture in files before this one.
 
     Attributes
     ----------
@@ -135,11 +137,12 @@ class Capture:
         name: str | None = None,
         *,
         following: Following | None = None,
+        frames: int = 0,
     ) -> None:
         self.path = os.fspath(path)
         self.is_stream = self.path == STANDARD_INPUT
         self.name = name or ("stdin" if self.is_stream else Path(path).name)
-        self.reader = FrameReader()
+        self.reader = FrameReader(frames)
         self.size: int | None = None
         self.compression: str | None = None
         self._following = following
@@ -159,7 +162,7 @@ class Capture:
         *,
         chunk_size: int = CHUNK_SIZE,
         progress: Callable[[int], None] | None = None,
-    ) -> Iterator[None]:
+    ) -> Generator[None]:
         """Fill the reader's buffer, again and again until the capture ends.
 
         Parameters

@@ -120,11 +120,11 @@ def flows(
     """Turn captures into tables of flows and connections.
 
     CAPTURE is a file (pcap or pcapng, also compressed), a directory of them, a glob,
-    or - for standard input. Writes a directory of Arrow tables, which polars, pyarrow,
-    pandas and duckdb open, and prints what was read, the largest connections (each
-    once, however many captures and tuples show it) and the largest flows. JSON and CSV
-    have every flow or, with --connections, every connection; times are ISO 8601,
-    durations seconds.
+    or - for standard input; files that tcpdump or dumpcap rotated are one capture.
+    Writes a directory of Arrow tables, which polars, pyarrow, pandas and duckdb open,
+    and prints what was read, the largest connections (each once, however many captures
+    and tuples show it) and the largest flows. JSON and CSV have every flow or, with
+    --connections, every connection; times are ISO 8601, durations seconds.
 
     \b
     Examples:

@@ -1,6 +1,5 @@
 """A capture that grows is read as if it had ended where reading was ended."""
 
-import gzip
 import os
 import signal
 import subprocess
