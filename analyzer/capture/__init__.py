@@ -14,6 +14,7 @@ from analyzer.capture.compressed import (
     DamagedStreamError,
     OctetSource,
     PeekedSource,
+    SourceAhead,
     compression_of,
     decompressed,
 )
@@ -246,7 +247,8 @@ class Capture:
             self.reader.space(len(self._first))[:] = self._first
             self.reader.filled(len(self._first))
             return source
-        return decompressed(PeekedSource(self._first, source), self.compression)
+        plain = decompressed(PeekedSource(self._first, source), self.compression)
+        return SourceAhead(plain) if self._stream is None else plain
 
     def _fill(self, chunk_size: int) -> int | None:
         """Put octets into the reader's buffer; how many, 0 at the end."""
