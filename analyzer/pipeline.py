@@ -6,14 +6,26 @@ import itertools
 import os
 import time
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import analyzer
-from analyzer.capture import CHUNK_SIZE, STANDARD_INPUT, Capture, check_readable
+from analyzer.capture import (
+    CHUNK_SIZE,
+    STANDARD_INPUT,
+    Capture,
+    capture_stem,
+    check_readable,
+)
 from analyzer.capture.observation import point_name, split_name
+from analyzer.capture.series import (
+    find_series,
+    joined_interfaces,
+    joined_summary,
+    series_path,
+)
 from analyzer.decode import (
     STOP_LAYERS,
     AddressTable,
@@ -46,6 +58,7 @@ from analyzer.threads import available_threads
 if TYPE_CHECKING:
     from collections.abc import (
         Callable,
+        Generator,
         Iterable,
         Iterator,
         Mapping,
@@ -57,6 +70,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from analyzer.capture.following import Following
+    from analyzer.capture.series import Series
     from analyzer.cluster import Cluster
     from analyzer.tables.captures import CaptureSummary
 
@@ -232,6 +247,7 @@ def write_tables(
     filter: str | None = None,  # noqa: A002  the word of the command line
     threads: int | None = None,
     progress: Progress | None = None,
+    following: Following | None = None,
     chunk_size: int = CHUNK_SIZE,
 ) -> Tables:
     """Build the tables of captures in a directory, in bounded memory.
@@ -244,6 +260,8 @@ def write_tables(
         Made if need be; tables of an earlier run in it are replaced.
     parquet : bool
         Write Parquet files instead of Arrow IPC files.
+    following : Following, optional
+        Read on when a capture ends, or for so long only.
     cluster, points, vxlan_ports, idle_timeout, active_timeout, packets, filter,
     threads, progress, chunk_size
         As for :func:`build_tables`.
@@ -269,6 +287,7 @@ def write_tables(
         cluster=cluster,
         threads=threads,
         progress=progress,
+        following=following,
         chunk_size=chunk_size,
     )
     with writer, run:
@@ -289,6 +308,7 @@ class TableOptions(TypedDict, total=False):
     parquet: bool
     filter: str | None
     threads: int | None
+    following: Following | None
 
 
 def write_windows(
@@ -344,8 +364,10 @@ def write_windows(
     condition = _Condition(options.get("filter"))
     cluster = options.get("cluster")
     check_windows(directory)
-    source = Capture(paths[0], _capture_names(paths)[0])
-    fillings = _Fillings(source, _Progress(paths, progress), CHUNK_SIZE)
+    following = options.get("following")
+    source = Capture(paths[0], following=following)
+    told = _Progress(paths, progress, is_endless=following is not None)
+    fillings = _Fillings(source, told, CHUNK_SIZE)
 
     def write(
         held: ExitStack, run: _Run, writer: DirectoryWriter, scratch: Path | None
@@ -356,7 +378,11 @@ def write_windows(
         complete(place, move_window(writer.directory, place))
 
     made = not directory.exists()
-    with ExitStack() as failed, ThreadPoolExecutor(1) as behind:
+    with (
+        ExitStack() as failed,
+        ThreadPoolExecutor(1) as behind,
+        following or nullcontext(),
+    ):
         if made:
             failed.callback(_remove_empty, directory)
         written: Future[None] | None = None
@@ -525,17 +551,22 @@ class _Run:
         cluster: Cluster | None = None,
         threads: int | None = None,
         progress: Progress | None = None,
+        following: Following | None = None,
         chunk_size: int = CHUNK_SIZE,
         fillings: _Fillings | None = None,
     ) -> None:
         for path in paths:
             check_readable(path)
         self._fillings = fillings
-        self._paths = paths
-        self._names = _capture_names(paths)
         self._given = {os.fspath(path): name for path, name in (points or {}).items()}
+        self._series = find_series(paths, self._given)
+        self._names: list[str] = []
+        self._labels = _capture_names([series.path for series in self._series], paths)
         self._cluster = cluster
-        self._progress = _Progress(paths, progress)
+        self._following = following
+        self._progress = _Progress(
+            paths, progress, is_endless=following is not None and following.growing
+        )
         self._chunk_size = chunk_size
         self._threads = threads or available_threads()
         self._addresses = AddressTable()
@@ -581,13 +612,17 @@ class _Run:
     def read(self) -> Iterator[pa.RecordBatch]:
         """Read all captures; give batches of packets with dictionary indices."""
         self._scanner = Scanner(self._decoders, self._flows, self._packets)
-        for number, path in enumerate(self._paths):
-            fillings = self._fillings or _Fillings(
-                Capture(path, self._names[number]), self._progress, self._chunk_size
-            )
-            yield from self._read_capture(number, fillings, self._scanner)
-            if self._packets is not None and self._packets.rows.satisfied:
-                return
+        with self._following or nullcontext():
+            waiting = self._series[::-1]
+            while waiting:
+                series = waiting.pop()
+                read = yield from self._read_capture(
+                    series, self._scanner, last=not waiting
+                )
+                if self._packets is not None and self._packets.rows.satisfied:
+                    return
+                if read < len(series.files):
+                    waiting.append(series.part(read))
 
     def flow_batches(self, *, reuse: bool) -> Iterator[pa.RecordBatch]:
         """Give all flows, once; with `reuse` each batch is lost with the next."""
@@ -631,33 +666,53 @@ class _Run:
         return table_metadata(self.summaries, analyzer.__version__)
 
     def _read_capture(
-        self, number: int, fillings: _Fillings, scanner: Scanner
-    ) -> Iterator[pa.RecordBatch]:
+        self, series: Series, scanner: Scanner, *, last: bool
+    ) -> Generator[pa.RecordBatch, None, int]:
+        """Read the files of a series that are one capture; give how many they are."""
         started = time.perf_counter()
-        capture = fillings.capture
         scanner.begin_capture()
-        self._capture, self._number = capture, number
+        number = len(self._names)
+        self._names.append(self._labels[series.path])
+        self._current, self._files = series, []
         flows, packets = self._flows, self._packets
         if flows is not None:
             flows.begin_capture()
-        for _ in fillings:
-            while not scanner.scan(capture.reader):
-                assert packets is not None  # noqa: S101  only packets fill up
-                scanner.finish()
-                yield packets.take(number)
-                if packets.rows.satisfied:
-                    return
-            if flows is not None and flows.worth_spooling:
-                scanner.finish()
-                flows.spool_ended()
-        scanner.finish()
+        frames = 0
+        for place, file in enumerate(series.files):
+            if place and not series.continues(
+                place, scanner.decoder.counts["end_time"]
+            ):
+                break
+            fillings = self._fillings or _Fillings(
+                Capture(file.path, following=self._following, frames=frames),
+                self._progress,
+                self._chunk_size,
+            )
+            capture = self._capture = fillings.capture
+            for _ in fillings:
+                while not scanner.scan(capture.reader):
+                    assert packets is not None  # noqa: S101  only packets fill up
+                    scanner.finish()
+                    yield packets.take(number)
+                    if packets.rows.satisfied:
+                        return place
+                if flows is not None and flows.worth_spooling:
+                    scanner.finish()
+                    flows.spool_ended()
+            scanner.finish()
+            frames = capture.reader.frames
+            self._window_start = capture.reader.window_start
+            self._files.append(capture.summary())
+        read = len(self._files)
         if packets is not None and packets.rows.count:
             yield packets.take(number)
         if flows is not None:
-            flows.end_capture(last=number == len(self._paths) - 1)
-        self._window_start = capture.reader.window_start
+            flows.end_capture(last=last and read == len(series.files))
+        if read < len(series.files) and number not in self._point_captures:
+            self._current = series.part(0, read)
+            self._names[number] = self._labels[self._current.path]
         self._name_points(scanner)
-        summary = capture.summary()
+        summary = joined_summary(self._names[number], self._current.path, self._files)
         describe_frames(scanner.decoder, summary)
         summary.points = list(
             dict.fromkeys(
@@ -670,30 +725,38 @@ class _Run:
         )
         summary.seconds = time.perf_counter() - started
         self.summaries.append(summary)
+        return read
 
     def _name_points(self, scanner: Scanner) -> None:
         """Name the observation points that the decoder has met by now."""
-        interfaces = self._capture.reader.interfaces
+        number = len(self._names) - 1
+        stem = capture_stem(self._names[number])
+        interfaces = joined_interfaces([*self._files, self._capture.summary()])
         cluster = self._cluster
         nodes = [node.name for node in cluster.nodes] if cluster else []
         for point, (interface, index) in scanner.capture_points.items():
             if point < len(self._point_names):
                 continue
-            given = self._given.get(self._capture.path)
-            node = (given or "").partition("/")[0] or split_name(
-                self._capture.stem, nodes
-            )[0]
+            given = self._given_point(self._current)
+            node = (given or "").partition("/")[0] or split_name(stem, nodes)[0]
             self._point_names.append(
                 point_name(
-                    self._capture.stem,
+                    stem,
                     given=given,
-                    interface=interfaces[interface][0],
+                    interface=interfaces[interface].name,
                     index=index,
                     names=_interface_names(cluster, node),
                     nodes=nodes,
                 )
             )
-            self._point_captures.append(self._number)
+            self._point_captures.append(number)
+
+    def _given_point(self, series: Series) -> str | None:
+        """Look for the point that a file was given, or the series of the file."""
+        paths = [file.path for file in series.files]
+        common = series_path(paths[0])
+        names = (*paths, common, Path(common).name)
+        return next((self._given[name] for name in names if name in self._given), None)
 
     def _dictionaries(self, protocols: list[int]) -> dict[str, pa.Array]:
         addresses = address_texts(self._addresses)
@@ -788,11 +851,13 @@ class _Fillings:
 class _Progress:
     """Octets of files read so far, and those of all files."""
 
-    def __init__(self, paths: list[str], report: Progress | None) -> None:
+    def __init__(
+        self, paths: list[str], report: Progress | None, *, is_endless: bool
+    ) -> None:
         self._report = report
         self._done = 0
         self._total: int | None = None
-        if report is not None and STANDARD_INPUT not in paths:
+        if not (report is None or is_endless or STANDARD_INPUT in paths):
             self._total = sum(Path(path).stat().st_size for path in paths)
 
     def advance(self, octets: int) -> None:
@@ -810,14 +875,14 @@ def _paths(paths: Path_ | Iterable[Path_]) -> list[str]:
     return found
 
 
-def _capture_names(paths: list[str]) -> list[str]:
-    """Give each capture its file's name, its path where that name is not unique."""
-    names = ["stdin" if path == STANDARD_INPUT else Path(path).name for path in paths]
-    count = Counter(names)
-    return [
-        path if count[name] > 1 else name
-        for path, name in zip(paths, names, strict=True)
-    ]
+def _capture_names(captures: list[str], files: list[str]) -> dict[str, str]:
+    """Name each path by its last part, or in full where two captures share that."""
+    names = {
+        path: "stdin" if path == STANDARD_INPUT else Path(path).name
+        for path in (*captures, *files)
+    }
+    count = Counter(names[path] for path in captures)
+    return {path: path if count[name] > 1 else name for path, name in names.items()}
 
 
 def _unique(names: list[str]) -> dict[str, int]:

@@ -91,9 +91,16 @@ cdef int64_t LAST_TIME = 0x7FFFFFFFFFFFFFFF
 
 @cython.final
 cdef class FrameReader:
-    """Find the frames of one capture in the octets that are put into its buffer."""
+    """Find the frames of one capture in the octets that are put into its buffer.
 
-    def __cinit__(self):
+    Parameters
+    ----------
+    frames : int
+        Frames of the capture that earlier files held.
+    """
+
+    def __cinit__(self, uint64_t frames=0):
+        self.frames = frames
         self.capacity = FIRST_CAPACITY
         self.buffer = <uint8_t*>malloc(self.capacity)
         self.interface_capacity = 4
@@ -213,6 +220,19 @@ cdef class FrameReader:
         # After less than was asked for, the next read may wait: signals come first.
         self.left = self.left - count if count == wanted < self.left else 0
         return count
+
+    def first_time(self):
+        """Take one frame and give its time in nanoseconds; None if it has none.
+
+        Raises
+        ------
+        LookupError
+            If the buffer has no complete frame.
+        """
+        cdef Packet packet
+        if self.next(&packet, 1) == 0:
+            raise LookupError("no complete frame")
+        return None if packet.time == NO_TIME else packet.time
 
     def finish(self):
         """Say that the capture has ended; a block that is not complete is damage."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from analyzer.capture.compressed import (
     DamagedStreamError,
     OctetSource,
     PeekedSource,
+    SourceAhead,
     compression_of,
     decompressed,
 )
@@ -21,7 +23,9 @@ from analyzer.errors import CaptureError, UnknownFormatError
 from analyzer.tables.captures import CaptureSummary, Damage, Interface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
+
+    from analyzer.capture.following import Following
 
 __all__ = [
     "Capture",
@@ -30,6 +34,7 @@ __all__ = [
     "Interface",
     "capture_stem",
     "check_readable",
+    "compression_at",
     "is_capture",
 ]
 
@@ -73,6 +78,18 @@ def check_readable(path: str | Path) -> None:
         )
 
 
+def compression_at(path: str | Path) -> str | None:
+    """Tell by its first octets how a file was compressed, None if it was not.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        return compression_of(file.read(LONGEST_MAGIC))
+
+
 def is_capture(path: str | Path) -> bool:
     """Tell by its first octets, decompressed if need be, whether a file is a capture.
 
@@ -104,6 +121,10 @@ class Capture:
         A file, or ``-`` for standard input.
     name : str, optional
         What the tables call it; the file's name if not given.
+    following : Following, optional
+        Says when to read on and when to end.
+    frames : int
+        Frames of the same capture in files before this one.
 
     Attributes
     ----------
@@ -111,13 +132,22 @@ class Capture:
         Holds the octets read last, and what the capture says of itself.
     """
 
-    def __init__(self, path: str | Path, name: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        name: str | None = None,
+        *,
+        following: Following | None = None,
+        frames: int = 0,
+    ) -> None:
         self.path = os.fspath(path)
         self.is_stream = self.path == STANDARD_INPUT
         self.name = name or ("stdin" if self.is_stream else Path(path).name)
-        self.reader = FrameReader()
+        self.reader = FrameReader(frames)
         self.size: int | None = None
         self.compression: str | None = None
+        self._following = following
+        self._stream: int | None = None  # descriptor, unless it is a file
         self._octets_read = 0
         self._plain: int | None = None  # descriptor, unless compressed
         self._stream_damage: list[Damage] = []
@@ -133,7 +163,7 @@ class Capture:
         *,
         chunk_size: int = CHUNK_SIZE,
         progress: Callable[[int], None] | None = None,
-    ) -> Iterator[None]:
+    ) -> Generator[None]:
         """Fill the reader's buffer, again and again until the capture ends.
 
         Parameters
@@ -156,18 +186,22 @@ class Capture:
                     if not self._fill(chunk_size):
                         break
                 except DamagedStreamError as error:
-                    self._note_stream_damage(error)
+                    if not self._was_ended:
+                        self._note_stream_damage(error)
                     break
                 yield
                 if progress is not None:
                     read = self._octets_read + reader.octets_read
                     progress(read - told)
                     told = read
-            if not self._stream_damage or reader.format is None:
-                reader.finish()  # else the place of the damage is told already
+            # A stream's damage is told already; what was not waited for is none.
+            if reader.format is None or not (self._stream_damage or self._was_ended):
+                reader.finish()
             yield  # what the end of the capture completes
         finally:
             self._source.close()
+        if self._was_ended and self.size is not None:
+            self.size = self._octets_read + reader.octets_read
         if reader.format in {None, "unknown"}:
             raise self._format_error()
 
@@ -199,6 +233,8 @@ class Capture:
                     hint="captures made by root may need sudo or chmod to be read",
                 ) from error
             self.size = os.fstat(file.fileno()).st_size or None
+        if self.is_stream or not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            self._stream = file.fileno()
         source = _CountedSource(file, self)
         try:
             self._first = self._read_first(source)
@@ -211,12 +247,15 @@ class Capture:
             self.reader.space(len(self._first))[:] = self._first
             self.reader.filled(len(self._first))
             return source
-        return decompressed(PeekedSource(self._first, source), self.compression)
+        plain = decompressed(PeekedSource(self._first, source), self.compression)
+        return SourceAhead(plain) if self._stream is None else plain
 
     def _fill(self, chunk_size: int) -> int | None:
         """Put octets into the reader's buffer; how many, 0 at the end."""
-        if self._plain is not None:
-            return self.reader.fill(self._plain, chunk_size, _TURN)
+        if (plain := self._plain) is not None:
+            # A stream that is waited for may have no more than its next octets.
+            most = 1 if self._following and self._stream is not None else _TURN
+            return self.read(lambda: self.reader.fill(plain, chunk_size, most))
         count = self._source.readinto(self.reader.space(chunk_size))
         self.reader.filled(count or 0)
         return count
@@ -241,6 +280,16 @@ class Capture:
                 hint="tcpdump writes the file header at once: was it started?",
             )
         return bytes(first)
+
+    def read(self, read: Callable[[], int | None]) -> int:
+        """Read from the file, waiting for octets where they are still to come."""
+        if self._following is None:
+            return read() or 0
+        return self._following.read(read, self._stream)
+
+    @property
+    def _was_ended(self) -> bool:
+        return self._following is not None and self._following.ended
 
     def count_octets(self, count: int) -> None:
         """Note that octets of the file were read."""
@@ -287,8 +336,8 @@ class _CountedSource:
         self._capture = capture
 
     def readinto(self, buffer: memoryview, /) -> int | None:
-        count = self._file.readinto(buffer)
-        self._capture.count_octets(count or 0)
+        count = self._capture.read(lambda: self._file.readinto(buffer))
+        self._capture.count_octets(count)
         return count
 
     def close(self) -> None:

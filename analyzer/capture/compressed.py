@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import lzma
-from typing import TYPE_CHECKING, Protocol, cast
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from analyzer.errors import CaptureError
 
@@ -19,6 +21,10 @@ MAGICS = {
     "lz4": b"\x04\x22\x4d\x18",
     "xz": b"\xfd7zXZ\x00",
 }
+# Compressed octets to read at a time, and decompressed ones to be ahead by.
+_PIECE = 256 * 1024
+_PIECES_AHEAD = 6
+
 LONGEST_MAGIC = max(map(len, MAGICS.values()))
 
 
@@ -111,6 +117,95 @@ class DecompressingSource:
         self._compressed.close()
 
 
+class SourceAhead:
+    """A source that is read in a thread of its own, a few pieces ahead.
+
+    Parameters
+    ----------
+    source : OctetSource
+        Must not keep its reader waiting: `close` waits for it.
+    """
+
+    def __init__(self, source: OctetSource) -> None:
+        self._source = source
+        self._spare: SimpleQueue[bytearray | None] = SimpleQueue()
+        self._filled: SimpleQueue[tuple[bytearray, int] | Exception] = SimpleQueue()
+        self._piece, self._start, self._end = bytearray(), 0, 0
+        self._has_ended = False
+        for _ in range(_PIECES_AHEAD):
+            self._spare.put(bytearray(_PIECE))
+        self._thread = Thread(target=self._read_ahead, name="decompressor", daemon=True)
+        self._thread.start()
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        """Copy what has been read, at most up to the end of a piece."""
+        if self._start == self._end and not self._has_ended:
+            if self._piece:
+                self._spare.put(self._piece)
+            filled = self._filled.get()
+            if isinstance(filled, Exception):
+                self._piece, self._has_ended = bytearray(), True
+                raise filled
+            self._piece, self._end = filled
+            self._start = 0
+            self._has_ended = self._end == 0
+        count = min(len(buffer), self._end - self._start)
+        buffer[:count] = memoryview(self._piece)[self._start : self._start + count]
+        self._start += count
+        return count
+
+    def close(self) -> None:
+        """Stop reading, and let go of the file."""
+        self._has_ended = True
+        self._spare.put(None)
+        self._thread.join()
+        self._source.close()
+
+    def _read_ahead(self) -> None:
+        while (piece := self._spare.get()) is not None and not self._has_ended:
+            try:
+                count = self._source.readinto(memoryview(piece)) or 0
+            except Exception as error:  # noqa: BLE001  raised where it is read
+                self._filled.put(error)
+                return
+            self._filled.put((piece, count))
+            if count == 0:
+                return
+
+
+class _Lz4Source:
+    """LZ4 frames, one after the other: its own file object reads 8 KiB at a time."""
+
+    def __init__(self, source: PeekedSource) -> None:
+        import lz4.frame
+
+        self._source = source
+        self._new = lz4.frame.LZ4FrameDecompressor
+        self._frame: Any = self._new()
+        self._is_inside = False
+        self._octets = memoryview(b"")
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        while not self._octets:
+            packed = self._frame.unused_data if self._frame.eof else None
+            if self._frame.eof:
+                self._frame, self._is_inside = self._new(), False
+            packed = packed or self._source.read(_PIECE)
+            if not packed:
+                if self._is_inside:
+                    raise EOFError("it ends inside a frame")
+                return 0
+            self._is_inside = True
+            self._octets = memoryview(self._frame.decompress(packed))
+        count = min(len(buffer), len(self._octets))
+        buffer[:count] = self._octets[:count]
+        self._octets = self._octets[count:]
+        return count
+
+    def close(self) -> None:
+        self._octets = memoryview(b"")
+
+
 def compression_of(first: bytes) -> str | None:
     """Tell a compression format by a file's first octets, None if there is none."""
     for name, magic in MAGICS.items():
@@ -147,10 +242,8 @@ def _zstd(source: PeekedSource) -> _Opened:
 
 
 def _lz4(source: PeekedSource) -> _Opened:
-    import lz4.frame
-
     # Its errors are RuntimeError, whatever is wrong.
-    return cast("OctetSource", lz4.frame.open(source, mode="rb")), (RuntimeError,)
+    return _Lz4Source(source), (RuntimeError,)
 
 
 def _xz(source: PeekedSource) -> _Opened:

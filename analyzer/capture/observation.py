@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_COMPRESSIONS = {".gz", ".zst", ".zstd", ".lz4", ".xz"}
-_FORMATS = {".pcap", ".pcapng", ".cap", ".dmp", ".ntar"}
+COMPRESSIONS = {".gz", ".zst", ".zstd", ".lz4", ".xz"}
+FORMATS = {".pcap", ".pcapng", ".cap", ".dmp", ".ntar"}
 
 # Interfaces that Linux nodes have: NICs, and what container networks add.
 _INTERFACE = re.compile(
@@ -31,7 +31,7 @@ _INTERFACE = re.compile(
 def capture_stem(path: str) -> str:
     """Give a capture's name without the endings of formats and compressions."""
     name = PurePath(path).name
-    for endings in (_COMPRESSIONS, _FORMATS):
+    for endings in (COMPRESSIONS, FORMATS):
         if PurePath(name).suffix.lower() in endings and PurePath(name).stem:
             name = PurePath(name).stem
     return name

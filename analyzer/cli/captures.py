@@ -83,11 +83,14 @@ def _captures_in(directory: Path) -> Sequence[Path]:
 def tables_directory(captures: Sequence[Path]) -> Path:
     """Name the directory for the tables of some captures.
 
-    ``X.tables`` for one capture ``X.pcap.gz``, ``capture.tables`` for several or for
-    standard input; always in the current directory.
+    ``X.tables`` for one capture ``X.pcap.gz``, rotated or not, ``capture.tables`` for
+    several or for standard input; always in the current directory.
     """
-    if len(captures) != 1 or captures[0] == STDIN:
-        return Path("capture.tables")
     from analyzer.capture.observation import capture_stem
+    from analyzer.capture.series import series_path
 
-    return Path(capture_stem(captures[0].name) + ".tables")
+    name = captures[0].name
+    if len(captures) > 1:
+        common = {series_path(capture) for capture in captures}
+        name = Path(common.pop()).name if len(common) == 1 else "capture"
+    return Path(("capture" if name == "-" else capture_stem(name)) + ".tables")

@@ -68,6 +68,7 @@ def record(summary: CaptureSummary) -> dict[str, Any]:
         "capture": summary.name,
         "path": summary.path,
         "size": summary.size,
+        "files": summary.files,
         "format": summary.format,
         "compression": summary.compression,
         "points": summary.points,

@@ -16,6 +16,7 @@ from analyzer.cli.output import Output, output_options
 from analyzer.cli.preload import import_meanwhile
 
 if TYPE_CHECKING:
+    from analyzer.capture.following import Following
     from analyzer.cli.names import Names
     from analyzer.cli.options import Points
     from analyzer.cluster import Cluster
@@ -65,6 +66,18 @@ _NEEDED_LATER = (
     type=duration,
     help="End a flow after so long even if packets keep coming (default: never).",
 )
+@click.option(
+    "--follow",
+    is_flag=True,
+    help="Read on when the capture ends, as it grows, until Ctrl-C.",
+)
+@click.option(
+    "--for",
+    "seconds",
+    metavar="DURATION",
+    type=duration,
+    help="Stop reading after so long (30, 30s, 5m, 1h).",
+)
 @capture_options
 @click.option(
     "--threads",
@@ -104,6 +117,8 @@ def flows(
     condition: str | None,
     idle_timeout: float,
     active_timeout: float | None,
+    follow: bool,
+    seconds: float | None,
     threads: int | None,
     rotate: float | None,
     strict: bool,
@@ -114,11 +129,11 @@ def flows(
     """Turn captures into tables of flows and connections.
 
     CAPTURE is a file (pcap or pcapng, also compressed), a directory of them, a glob,
-    or - for standard input. Writes a directory of Arrow tables, which polars, pyarrow,
-    pandas and duckdb open, and prints what was read, the largest connections (each
-    once, however many captures and tuples show it) and the largest flows. JSON and CSV
-    have every flow or, with --connections, every connection; times are ISO 8601,
-    durations seconds.
+    or - for standard input; files that tcpdump or dumpcap rotated are one capture.
+    Writes a directory of Arrow tables, which polars, pyarrow, pandas and duckdb open,
+    and prints what was read, the largest connections (each once, however many captures
+    and tuples show it) and the largest flows. JSON and CSV have every flow or, with
+    --connections, every connection; times are ISO 8601, durations seconds.
 
     \b
     Examples:
@@ -128,7 +143,7 @@ def flows(
       analyze flows captures/cluster/nodeport -o nodeport.tables --top 20
       analyze flows captures/conformance/zeek_wikipedia.pcap \\
         --filter "protocol = 'tcp' and responder_port = 80" --json
-      tcpdump -i any -w - | analyze flows -
+      tcpdump -i any -U -w - | analyze flows - --follow --for 1m
       tcpdump -i any -U -w - | analyze flows - --rotate 5m -o live
     """
     from analyzer.cli.names import Names
@@ -142,6 +157,7 @@ def flows(
         limit_threads(threads)
     if threads != 1:
         import_meanwhile(*_NEEDED_LATER)
+    following = _following(captures, follow, seconds)
     directory = directory or tables_directory(captures)
     options: TableOptions = {
         "cluster": cluster,
@@ -153,6 +169,7 @@ def flows(
         "parquet": parquet,
         "filter": condition,
         "threads": threads,
+        "following": following,
     }
     if rotate is not None:
         _write_windows(captures, directory, rotate, options, output, strict=strict)
@@ -183,6 +200,31 @@ def _write_windows(
     warn_of_trouble(printer.captures)
     if strict:
         refuse_damage(printer.captures)
+
+
+def _following(
+    captures: tuple[Path, ...], follow: bool, seconds: float | None
+) -> Following | None:
+    """Say how reading ends, other than at the end of the captures."""
+    if not follow and seconds is None:
+        return None
+    from analyzer.capture import compression_at
+    from analyzer.capture.following import Following
+
+    option = "'--follow'" if follow else "'--for'"
+    if len(captures) > 1:
+        raise click.BadParameter(
+            f"reads one capture, not {len(captures)}; start one command for each",
+            param_hint=option,
+        )
+    path = captures[0]
+    if follow and path.is_file() and (compression := compression_at(path)):
+        raise click.BadParameter(
+            f"{path} is compressed ({compression}) and cannot be read while it grows;"
+            " decompress it on the way: tail -c +1 -f FILE | zcat | analyze flows -",
+            param_hint=option,
+        )
+    return Following(growing=follow, seconds=seconds)
 
 
 def _show(

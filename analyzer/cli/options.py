@@ -115,10 +115,18 @@ def capture_options(command: _Command) -> _Command:
 def points_of(
     captures: tuple[Path, ...], named_points: Iterable[tuple[str, Path]]
 ) -> Points:
-    """Give each capture the observation point that was named for it."""
+    """Give each capture the observation point that was named for it.
+
+    A capture that was rotated is named by any of its files, or by what their names
+    have in common.
+    """
+    from analyzer.capture.series import series_path
+
+    known = {*captures, *(Path(series_path(capture)) for capture in captures)}
+    known |= {Path(capture.name) for capture in known}
     points: Points = {}
     for point, file in named_points:
-        if file not in captures:
+        if file not in known:
             raise click.BadParameter(
                 f"{file} is not one of the captures", param_hint="'--point'"
             )

@@ -87,7 +87,8 @@ def _facts(summary: CaptureSummary) -> Iterator[tuple[str, str]]:
 def _details(summary: CaptureSummary) -> Iterator[tuple[str, str]]:
     packing = f" in {summary.compression}" if summary.compression else ""
     stored = f", {say.size(summary.size)}" if summary.size is not None else ""
-    yield "file", f"{summary.format}{packing}{stored}"
+    parts = f" in {summary.files} files" if summary.files > 1 else ""
+    yield "file", f"{summary.format}{packing}{stored}{parts}"
     yield "packets", _packets(summary)
     yield "bytes", _bytes(summary)
     if summary.start_time is not None and summary.end_time is not None:

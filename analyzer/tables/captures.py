@@ -46,7 +46,8 @@ class CaptureSummary:
 
     Times are nanoseconds since the epoch, None if no frame has one. ``tunnels`` counts
     frames by innermost encapsulation, ``vnis`` by innermost network identifier,
-    ``stops`` by (reason, layer) where decoding ended early.
+    ``stops`` by (reason, layer) where decoding ended early. ``files`` is how many files
+    it was rotated into; their sizes and damages are its own.
     """
 
     path: str
@@ -67,6 +68,7 @@ class CaptureSummary:
     stops: dict[tuple[str, str], int] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
     seconds: float = 0.0
+    files: int = 1
 
 
 def to_json(captures: list[CaptureSummary]) -> str:

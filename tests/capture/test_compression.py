@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import random
+import threading
 
 import lz4.frame
 import pytest
@@ -114,3 +115,22 @@ def test_an_ending_is_no_part_of_the_observation_point(tmp_path, kind, ending):
     path = tmp_path / f"node-a.eth0.pcap{ending}"
     path.write_bytes(PACKERS[kind](PLAIN))
     assert {row["point"] for row in packet_rows(path)} == {"node-a/eth0"}
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_query_that_stops_early_ends_the_decompression(tmp_path, kind):
+    chance = random.Random(1)
+    packed = PACKERS[kind](pcap(frames([chance.randbytes(1_000)] * 9_000)))
+    path = tmp_path / "x.pcap"
+    path.write_bytes(packed)
+    assert len(packet_rows(path)) == 9_000
+    assert analyzer.scan_packets(path).head(1).collect().height == 1
+    assert "decompressor" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_piece_of_a_packed_file_may_hold_many_members(tmp_path, kind, plain_rows):
+    path = tmp_path / "x.pcap"
+    cuts = range(0, len(PLAIN), 7)
+    path.write_bytes(b"".join(PACKERS[kind](PLAIN[at : at + 7]) for at in cuts))
+    assert without_names(packet_rows(path)) == plain_rows

@@ -39,6 +39,15 @@ def test_a_directory_stands_for_its_captures_by_content():
     assert find_captures(["many"]) == tuple(many / name for name in names)
 
 
+def test_rotated_captures_are_found_in_a_directory_by_content():
+    for name in ("n1.eth0.cap1", "n1.eth0.cap02", "n1.eth0.cap3.log"):
+        Path("many", name).write_bytes(PCAP)
+    Path("many/n1.eth0.cap4").write_text("not a capture")
+    found = {path.name for path in find_captures(["many"])}
+    assert found >= {"n1.eth0.cap", "n1.eth0.cap1", "n1.eth0.cap02"}
+    assert "n1.eth0.cap4" not in found
+
+
 def test_a_glob_that_the_shell_left_alone_is_expanded():
     assert find_captures(["[ab].p*"]) == (Path("a.pcap"), Path("b.pcap"))
 
@@ -73,5 +82,7 @@ def test_a_terminal_is_no_capture(monkeypatch):
 
 def test_tables_are_named_after_their_capture():
     assert tables_directory([Path("in/x.pcap.xz")]) == Path("x.tables")
+    rotated = [Path("in/x.pcap"), Path("in/x.pcap1.gz")]
+    assert tables_directory(rotated) == Path("x.tables")
     assert tables_directory([Path("a"), Path("b")]) == Path("capture.tables")
     assert tables_directory([Path("-")]) == Path("capture.tables")

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -47,6 +49,17 @@ def test_points_belong_to_captures():
     points = ["--point", "n1/eth0=a.pcap", "--point", "n2/cali1=./b=c.pcap"]
     result = CliRunner().invoke(show, ["a.pcap", "b=c.pcap", *points])
     assert "{'a.pcap': 'n1/eth0', 'b=c.pcap': 'n2/cali1'}" in result.stdout
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("file", ["d/x.pcap", "x.pcap", "d/x-20240102.pcap"])
+def test_a_rotated_capture_is_named_by_what_its_files_share(file):
+    Path("d").mkdir()
+    files = ["d/x-20240101.pcap", "d/x-20240102.pcap"]
+    for path in files:
+        Path(path).touch()
+    result = CliRunner().invoke(show, [*files, "--point", f"n1/eth0={file}"])
+    assert f"{{'{file}': 'n1/eth0'}}" in result.stdout
 
 
 @pytest.mark.usefixtures("here")
