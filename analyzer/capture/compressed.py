@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import lzma
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -21,7 +22,10 @@ MAGICS = {
     "lz4": b"\x04\x22\x4d\x18",
     "xz": b"\xfd7zXZ\x00",
 }
-# Compressed octets to read at a time, and decompressed ones to be ahead by.
+# Compressed octets to read at a time: they may become a thousand times as many.
+_PACKED_PIECE = 64 * 1024
+
+# Decompressed octets to be ahead by.
 _PIECE = 256 * 1024
 _PIECES_AHEAD = 6
 
@@ -173,30 +177,34 @@ class SourceAhead:
                 return
 
 
-class _Lz4Source:
-    """LZ4 frames, one after the other: its own file object reads 8 KiB at a time."""
+class _Members:
+    """Members or frames, one after the other; all that comes before a damage is given.
 
-    def __init__(self, source: PeekedSource) -> None:
-        import lz4.frame
+    The libraries' file objects hold back what they have when their input ends, and that
+    of LZ4 reads 8 KiB at a time.
+    """
 
+    def __init__(self, source: PeekedSource, new: Callable[[], Any]) -> None:
         self._source = source
-        self._new = lz4.frame.LZ4FrameDecompressor
-        self._frame: Any = self._new()
+        self._new = new
+        self._member = new()
         self._is_inside = False
         self._octets = memoryview(b"")
 
     def readinto(self, buffer: memoryview, /) -> int:
         while not self._octets:
-            packed = self._frame.unused_data if self._frame.eof else None
-            if self._frame.eof:
-                self._frame, self._is_inside = self._new(), False
-            packed = packed or self._source.read(_PIECE)
+            packed = b""
+            if self._member.eof:
+                packed = self._member.unused_data or b""
+                packed = packed.lstrip(b"\0")  # gzip may be padded
+                self._member, self._is_inside = self._new(), False
+            packed = packed or self._source.read(_PACKED_PIECE)
             if not packed:
                 if self._is_inside:
-                    raise EOFError("it ends inside a frame")
+                    raise EOFError("it ends before its end-of-stream marker")
                 return 0
             self._is_inside = True
-            self._octets = memoryview(self._frame.decompress(packed))
+            self._octets = memoryview(self._member.decompress(packed))
         count = min(len(buffer), len(self._octets))
         buffer[:count] = self._octets[:count]
         self._octets = self._octets[count:]
@@ -225,11 +233,10 @@ _Opened = tuple[OctetSource, _Errors]
 
 
 def _gzip(source: PeekedSource) -> _Opened:
-    from isal import igzip, igzip_lib, isal_zlib
+    from isal import isal_zlib
 
-    open_gzip: Callable[..., OctetSource] = igzip.IGzipFile
-    errors = (igzip_lib.IsalError, isal_zlib.IsalError)
-    return open_gzip(fileobj=source, mode="rb"), cast("_Errors", errors)
+    members = _Members(source, partial(isal_zlib.decompressobj, wbits=31))
+    return members, cast("_Errors", (isal_zlib.IsalError,))
 
 
 def _zstd(source: PeekedSource) -> _Opened:
@@ -242,8 +249,10 @@ def _zstd(source: PeekedSource) -> _Opened:
 
 
 def _lz4(source: PeekedSource) -> _Opened:
+    import lz4.frame
+
     # Its errors are RuntimeError, whatever is wrong.
-    return _Lz4Source(source), (RuntimeError,)
+    return _Members(source, lz4.frame.LZ4FrameDecompressor), (RuntimeError,)
 
 
 def _xz(source: PeekedSource) -> _Opened:

@@ -134,3 +134,22 @@ def test_a_piece_of_a_packed_file_may_hold_many_members(tmp_path, kind, plain_ro
     cuts = range(0, len(PLAIN), 7)
     path.write_bytes(b"".join(PACKERS[kind](PLAIN[at : at + 7]) for at in cuts))
     assert without_names(packet_rows(path)) == plain_rows
+
+
+def test_a_gzip_file_may_be_padded_with_zeros(tmp_path, plain_rows):
+    path = tmp_path / "x.pcap.gz"
+    path.write_bytes(gzip.compress(PLAIN) + bytes(512))
+    assert without_names(packet_rows(path)) == plain_rows
+    assert analyzer.build_tables(path).captures[0].damage == []
+
+
+@pytest.mark.parametrize("kind", ["gzip", "lz4"])
+def test_all_that_was_packed_before_a_cut_is_read(tmp_path, kind):
+    chance = random.Random(1)
+    noise = [chance.randbytes(1_000) for _ in range(500)]
+    packed = PACKERS[kind](pcap(frames(noise)))
+    path = tmp_path / "x.pcap"
+    path.write_bytes(packed[:-8])
+    (summary,) = analyzer.build_tables(path).captures
+    assert summary.packets >= 430  # an LZ4 block has 64 KiB
+    assert "before its end-of-stream marker" in summary.damage[0].reason

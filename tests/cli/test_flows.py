@@ -232,7 +232,9 @@ def test_options_reach_the_pipeline(analyze, pipeline):
         "packets": True,
         "parquet": False,
         "filter": "vni = 1",
+        "threads": None,
         "progress": None,
+        "following": None,
     }
 
 
