@@ -53,7 +53,7 @@ from analyzer.tables.schema import (
     arrow_schema,
 )
 from analyzer.tables.windows import check_windows, move_window, window_name
-from analyzer.threads import available_threads
+from analyzer.threads import available_threads, leave_signals
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -380,7 +380,7 @@ def write_windows(
     made = not directory.exists()
     with (
         ExitStack() as failed,
-        ThreadPoolExecutor(1) as behind,
+        ThreadPoolExecutor(1, initializer=leave_signals) as behind,
         following or nullcontext(),
     ):
         if made:

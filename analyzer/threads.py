@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,6 +17,15 @@ T = TypeVar("T")
 def available_threads() -> int:
     """Give the number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def leave_signals() -> None:
+    """Let no signal reach this thread, nor those that it starts.
+
+    The system gives a signal to any thread that takes it; only in the main thread does
+    it end a read that waits, so that Ctrl-C is heard.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
 
 def limit_threads(number: int) -> None:
@@ -52,7 +62,7 @@ def in_turn(calls: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:
     from concurrent.futures import ThreadPoolExecutor
 
     ahead: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads, initializer=leave_signals) as pool:
         for call in calls:
             ahead.append(pool.submit(call))
             if len(ahead) > threads:

@@ -116,7 +116,7 @@ def _round(path: Path, scratch: Path) -> tuple[dict[str, float], dict[str, int]]
     assert flows.num_rows == rows
     frame = _frame(flows)
 
-    def connect(cluster: Cluster | None) -> tuple[InParts, list[pl.DataFrame]]:
+    def connect(cluster: Cluster | None) -> tuple[InParts, list[pa.RecordBatch]]:
         found = correlate_in_parts(frame, cluster)
         return found, list(found.connections)
 
@@ -136,7 +136,7 @@ def _round(path: Path, scratch: Path) -> tuple[dict[str, float], dict[str, int]]
     return taken, {
         "packets": packets,
         "flows": rows,
-        "connections": sum(part.height for part in connections),
+        "connections": sum(batch.num_rows for batch in connections),
     }
 
 
@@ -199,13 +199,12 @@ def _frame(flows: pa.Table) -> pl.DataFrame:
 def _write_connections(
     writer: Any,
     found: InParts,
-    connections: list[pl.DataFrame],
+    connections: list[pa.RecordBatch],
     metadata: dict[bytes, bytes],
 ) -> None:
-    from analyzer.tables.convert import Converter, to_arrow
+    from analyzer.tables.convert import to_arrow
 
-    converter = Converter("connections", found.texts)
-    writer.write("connections", map(converter.batch, connections), metadata)
+    writer.write("connections", connections, metadata)
     for name in ("hops", "clocks"):
         batches = to_arrow(getattr(found, name), name).to_batches()
         writer.write(name, batches, metadata)

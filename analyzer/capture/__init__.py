@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from select import select
 from typing import TYPE_CHECKING
 
 from analyzer._cext.frames import FrameReader
@@ -44,6 +45,9 @@ CHUNK_SIZE = 256 * 1024
 #: Octets of a plain file to decode before the interpreter has its turn: for signals,
 #: the progress bar, and other threads.
 _TURN = 64 << 20
+
+#: Seconds for which a stream is waited for before Ctrl-C has its turn.
+_MOMENT = 0.2
 
 STANDARD_INPUT = "-"
 
@@ -253,8 +257,8 @@ class Capture:
     def _fill(self, chunk_size: int) -> int | None:
         """Put octets into the reader's buffer; how many, 0 at the end."""
         if (plain := self._plain) is not None:
-            # A stream that is waited for may have no more than its next octets.
-            most = 1 if self._following and self._stream is not None else _TURN
+            # A stream may have no more than its next octets: they are waited for.
+            most = _TURN if self._stream is None else 1
             return self.read(lambda: self.reader.fill(plain, chunk_size, most))
         count = self._source.readinto(self.reader.space(chunk_size))
         self.reader.filled(count or 0)
@@ -283,9 +287,14 @@ class Capture:
 
     def read(self, read: Callable[[], int | None]) -> int:
         """Read from the file, waiting for octets where they are still to come."""
-        if self._following is None:
-            return read() or 0
-        return self._following.read(read, self._stream)
+        if self._following is not None:
+            return self._following.read(read, self._stream)
+        # A library that takes signals may let a read go on after them.
+        while (
+            self._stream is not None and not select([self._stream], [], [], _MOMENT)[0]
+        ):
+            pass
+        return read() or 0
 
     @property
     def _was_ended(self) -> bool:

@@ -10,6 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from analyzer.errors import CaptureError
+from analyzer.threads import leave_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,6 +167,7 @@ class SourceAhead:
         self._source.close()
 
     def _read_ahead(self) -> None:
+        leave_signals()
         while (piece := self._spare.get()) is not None and not self._has_ended:
             try:
                 count = self._source.readinto(memoryview(piece)) or 0

@@ -6,6 +6,8 @@ from contextlib import suppress
 from importlib import import_module
 from threading import Thread
 
+from analyzer.threads import leave_signals
+
 
 def import_meanwhile(*modules: str) -> None:
     """Import modules in another thread; the compiled decoder leaves it the interpreter.
@@ -17,6 +19,7 @@ def import_meanwhile(*modules: str) -> None:
     """
 
     def import_all() -> None:
+        leave_signals()
         # Where it is needed, the same import fails again, and is told there.
         with suppress(Exception):
             for module in modules:

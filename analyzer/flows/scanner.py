@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from analyzer._cext.crew import Crew
 from analyzer._cext.order import PacketOrder
 from analyzer._cext.scan import scan
+from analyzer.threads import leave_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +60,8 @@ class Scanner:
             self._crew = Crew(self._order, rows, threads, flows is not None)
             self._threads = [
                 Thread(
-                    target=self._crew.work,
-                    args=(number, self._decoders[number], self._tables[number]),
+                    target=self._work,
+                    args=(self._crew, number),
                     name=f"decoder-{number}",
                 )
                 for number in range(1, threads)
@@ -97,6 +98,10 @@ class Scanner:
             self._tables[0],
             None if self._packets is None else self._packets.rows,
         )
+
+    def _work(self, crew: Crew, number: int) -> None:
+        leave_signals()
+        crew.work(number, self._decoders[number], self._tables[number])
 
     def finish(self) -> None:
         """Let all threads finish what they have; then rows may be taken."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.errors import TablesError
 from analyzer.tables.captures import from_json, to_json
 from analyzer.tables.schema import SCHEMA_VERSION, TABLES, arrow_schema
+from analyzer.threads import leave_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -235,7 +236,7 @@ def _write_behind(
         writer.write_batch(batch)
         start_writeback()
 
-    with ThreadPoolExecutor(1) as thread:
+    with ThreadPoolExecutor(1, initializer=leave_signals) as thread:
         written = None
         for batch in batches:
             if written is not None:
