@@ -210,7 +210,10 @@ def _midstream(unsure: pl.DataFrame, sure: pl.DataFrame, known: Ends) -> pl.Data
     one side only a port that no client takes, an ephemeral one, or a node's port. Where
     nothing of it tells, the lower port is taken for the server's.
     """
-    told = sure.select("group", "ends", told="client").unique(["group", "ends"])
+    # Of one tuple both ends may have begun a connection, by numbers that agree.
+    told = sure.group_by("group", "ends").agg(
+        told=pl.col("client").sort_by("flow").first()
+    )
     reasons = (
         pl.when(pl.col("told").is_not_null()).then(pl.col("told") != _client()),
         *_reasons(known),
@@ -347,10 +350,12 @@ def in_path_order(
     legs = (
         passed.group_by("_tuple")
         .agg(
-            pl.col("group", "ends").first(),
+            pl.col("group").first(),
             _ttl=ttl.max().fill_null(256),
             _reply_ttl=pl.col("server_ttl").cast(pl.Int16).min().fill_null(256),
             _tuple_passed=pl.col("_passed").min(),
+            # Numbers of addresses, and so of ends, are other ones in another process.
+            _first_flow=pl.col("flow").min(),
             **{
                 f"_{end}_outer": pl.col(f"{end}_outer").max()
                 for end in ("client", "server")
@@ -361,7 +366,7 @@ def in_path_order(
             -pl.col("_ttl"),
             -pl.col("_reply_ttl"),
             "_tuple_passed",
-            "ends",
+            "_first_flow",
             nulls_last=True,
         )
         .with_row_index("leg")

@@ -15,7 +15,12 @@ SYN, ACK, FIN, RST, PSH = 2, 16, 1, 4, 8
 
 
 def tables(
-    paths, threads, *, names=("flows", "packets"), chunk_size=256 * 1024, **options
+    paths,
+    threads,
+    *,
+    names=("flows", "connections", "packets"),
+    chunk_size=256 * 1024,
+    **options,
 ):
     built = analyzer.build_tables(
         paths, threads=threads, chunk_size=chunk_size, packets=True, **options
