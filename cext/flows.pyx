@@ -37,6 +37,7 @@ from cext.cursor cimport (
 )
 from cext.frame cimport FRAME_BATCH, NO_TIME
 from cext.icmp_key cimport ICMP_ERROR_PORTS, ICMP_UNKNOWN, icmp_ports
+from cext.memory cimport huge_malloc
 from cext.packet cimport (
     HAS_ACK,
     HAS_DIGEST,
@@ -90,17 +91,8 @@ from cext.tcp_state cimport (
 from cext.wire.ipv4 cimport PROTOCOL_ICMP, PROTOCOL_ICMP6, PROTOCOL_TCP
 from cext.wire.tcp cimport TCP_ACK, TCP_FIN, TCP_SYN
 
-cdef extern from "<sys/mman.h>" nogil:
-    int madvise(void* address, size_t length, int advice)
-    enum:
-        MADV_HUGEPAGE
-
-cdef extern from "<stdlib.h>" nogil:
-    int posix_memalign(void** memory, size_t alignment, size_t size)
-
 cdef enum:
     KEY_OCTETS = 20                 # that FlowHead and Lookup begin with
-    HUGE_PAGE = 2 << 20
     MOST_SEGMENTS = 1 << 15         # 2^31 live flows
     FIRST_SLOTS = 1 << 16
     FIRST_TUNNELS = 64
@@ -252,18 +244,15 @@ cdef class FlowTable:
     cdef bint grow_index(self) noexcept nogil:
         """Make the index half as large again, or only clear removed slots."""
         cdef uint32_t slots = self.slots
-        cdef void* memory = NULL
-        cdef uint64_t* index
+        cdef uint64_t* index = NULL
         cdef uint32_t at, place
         if self.live + FRAME_BATCH > slots // 2:
             slots = slots // 2 * 3
-        if slots > UINT32_MAX // 2 or posix_memalign(
-            &memory, HUGE_PAGE, slots * sizeof(uint64_t)
-        ):
+        if slots <= UINT32_MAX // 2:
+            index = <uint64_t*>huge_malloc(slots * sizeof(uint64_t))
+        if index == NULL:
             self.out_of_memory = True
             return False
-        index = <uint64_t*>memory
-        madvise_huge(index, slots * sizeof(uint64_t))
         memset(index, 0, slots * sizeof(uint64_t))
         self.taken = 0
         for at in range(self.slots):
@@ -283,25 +272,22 @@ cdef class FlowTable:
         return True
 
     cdef bint add_segment(self) noexcept nogil:
-        cdef void* hot = NULL
-        cdef void* cold = NULL
-        cdef void* tails = NULL
-        if (
-            self.segments == MOST_SEGMENTS
-            or posix_memalign(&hot, HUGE_PAGE, SEGMENT_SIZE * sizeof(FlowHot))
-            or posix_memalign(&cold, HUGE_PAGE, SEGMENT_SIZE * sizeof(FlowCold))
-            or posix_memalign(&tails, HUGE_PAGE, SEGMENT_SIZE * sizeof(FlowTail))
-        ):
+        cdef FlowHot* hot = NULL
+        cdef FlowCold* cold = NULL
+        cdef FlowTail* tails = NULL
+        if self.segments < MOST_SEGMENTS:
+            hot = <FlowHot*>huge_malloc(SEGMENT_SIZE * sizeof(FlowHot))
+            cold = <FlowCold*>huge_malloc(SEGMENT_SIZE * sizeof(FlowCold))
+            tails = <FlowTail*>huge_malloc(SEGMENT_SIZE * sizeof(FlowTail))
+        if hot == NULL or cold == NULL or tails == NULL:
             free(hot)
             free(cold)
+            free(tails)
             self.out_of_memory = True
             return False
-        madvise_huge(hot, SEGMENT_SIZE * sizeof(FlowHot))
-        madvise_huge(cold, SEGMENT_SIZE * sizeof(FlowCold))
-        madvise_huge(tails, SEGMENT_SIZE * sizeof(FlowTail))
-        self.hot[self.segments] = <FlowHot*>hot
-        self.cold[self.segments] = <FlowCold*>cold
-        self.tails[self.segments] = <FlowTail*>tails
+        self.hot[self.segments] = hot
+        self.cold[self.segments] = cold
+        self.tails[self.segments] = tails
         self.segments += 1
         return True
 
@@ -861,14 +847,6 @@ cdef inline bint same_key(const void* head, const void* key) noexcept nogil:
         and raw64(<const uint8_t*>head + 8) == raw64(<const uint8_t*>key + 8)
         and raw32(<const uint8_t*>head + 16) == raw32(<const uint8_t*>key + 16)
     )
-
-
-cdef void madvise_huge(void* memory, size_t size) noexcept nogil:
-    """Ask for huge pages: the first touch of small ones costs more than the flow."""
-    cdef size_t start = (<size_t>memory + HUGE_PAGE - 1) & ~<size_t>(HUGE_PAGE - 1)
-    cdef size_t end = (<size_t>memory + size) & ~<size_t>(HUGE_PAGE - 1)
-    if end > start:
-        madvise(<void*>start, end - start, MADV_HUGEPAGE)
 
 
 cdef inline void follow_cut_sequence(

@@ -76,8 +76,6 @@ cdef class PacketRows:
         Rows wanted in all.
     """
 
-    column_count = COLUMN_COUNT
-
     def __cinit__(self, AddressTable addresses, Columns columns, uint64_t most):
         self.addresses = addresses
         self.left = most

@@ -17,7 +17,7 @@ from analyzer._cext.addresses cimport AddressEntry, AddressTable
 from analyzer._cext.columns cimport Columns
 from analyzer._cext.flows cimport FlowTable
 from cext.cursor cimport prefetch_read
-from cext.flow_columns cimport COLUMN_COUNT, RowWriter, write_flow
+from cext.flow_columns cimport RowWriter, write_flow
 from cext.record cimport (
     SEGMENT_BITS,
     SEGMENT_MASK,
@@ -70,7 +70,6 @@ cdef class FlowRows:
         None may be at work while rows are taken.
     """
 
-    column_count = COLUMN_COUNT
     record_size = sizeof(FlowRecord)
 
     def __cinit__(self, AddressTable addresses, tables):

@@ -1,10 +1,8 @@
-from typing import ClassVar
 
 from analyzer._cext.addresses import AddressTable
 from analyzer._cext.columns import Columns
 
 class PacketRows:
-    column_count: ClassVar[int]
     def __init__(
         self, addresses: AddressTable, columns: Columns, most: int
     ) -> None: ...

@@ -8,7 +8,6 @@ from analyzer._cext.columns import Columns
 from analyzer._cext.flows import FlowTable
 
 class FlowRows:
-    column_count: ClassVar[int]
     record_size: ClassVar[int]
     def __init__(
         self, addresses: AddressTable, tables: Iterable[FlowTable]
