@@ -6,7 +6,7 @@ import itertools
 import os
 import time
 from collections import Counter
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -19,6 +19,7 @@ from analyzer.capture import (
     capture_stem,
     check_readable,
 )
+from analyzer.capture.following import Following
 from analyzer.capture.observation import point_name, split_name
 from analyzer.capture.series import (
     find_series,
@@ -70,7 +71,6 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from analyzer.capture.following import Following
     from analyzer.capture.series import Series
     from analyzer.cluster import Cluster
     from analyzer.tables.captures import CaptureSummary
@@ -364,9 +364,9 @@ def write_windows(
     condition = _Condition(options.get("filter"))
     cluster = options.get("cluster")
     check_windows(directory)
-    following = options.get("following")
+    following = options.get("following") or Following()
     source = Capture(paths[0], following=following)
-    told = _Progress(paths, progress, is_endless=following is not None)
+    told = _Progress(paths, progress, is_endless=following.growing)
     fillings = _Fillings(source, told, CHUNK_SIZE)
 
     def write(
@@ -381,7 +381,7 @@ def write_windows(
     with (
         ExitStack() as failed,
         ThreadPoolExecutor(1, initializer=leave_signals) as behind,
-        following or nullcontext(),
+        following,
     ):
         if made:
             failed.callback(_remove_empty, directory)
@@ -563,10 +563,8 @@ class _Run:
         self._names: list[str] = []
         self._labels = _capture_names([series.path for series in self._series], paths)
         self._cluster = cluster
-        self._following = following
-        self._progress = _Progress(
-            paths, progress, is_endless=following is not None and following.growing
-        )
+        self._following = following or Following()
+        self._progress = _Progress(paths, progress, is_endless=self._following.growing)
         self._chunk_size = chunk_size
         self._threads = threads or available_threads()
         self._addresses = AddressTable()
@@ -612,7 +610,7 @@ class _Run:
     def read(self) -> Iterator[pa.RecordBatch]:
         """Read all captures; give batches of packets with dictionary indices."""
         self._scanner = Scanner(self._decoders, self._flows, self._packets)
-        with self._following or nullcontext():
+        with self._following:
             waiting = self._series[::-1]
             while waiting:
                 series = waiting.pop()

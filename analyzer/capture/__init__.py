@@ -6,7 +6,6 @@ import os
 import stat
 import sys
 from pathlib import Path
-from select import select
 from typing import TYPE_CHECKING
 
 from analyzer._cext.frames import FrameReader
@@ -19,14 +18,13 @@ from analyzer.capture.compressed import (
     compression_of,
     decompressed,
 )
+from analyzer.capture.following import Following
 from analyzer.capture.observation import capture_stem
 from analyzer.errors import CaptureError, UnknownFormatError
 from analyzer.tables.captures import CaptureSummary, Damage, Interface
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-
-    from analyzer.capture.following import Following
 
 __all__ = [
     "Capture",
@@ -45,9 +43,6 @@ CHUNK_SIZE = 256 * 1024
 #: Octets of a plain file to decode before the interpreter has its turn: for signals,
 #: the progress bar, and other threads.
 _TURN = 64 << 20
-
-#: Seconds for which a stream is waited for before Ctrl-C has its turn.
-_MOMENT = 0.2
 
 STANDARD_INPUT = "-"
 
@@ -126,7 +121,7 @@ class Capture:
     name : str, optional
         What the tables call it; the file's name if not given.
     following : Following, optional
-        Says when to read on and when to end.
+        Says when to read on and when to end; at the capture's end if not given.
     frames : int
         Frames of the same capture in files before this one.
 
@@ -150,7 +145,7 @@ class Capture:
         self.reader = FrameReader(frames)
         self.size: int | None = None
         self.compression: str | None = None
-        self._following = following
+        self._following = following or Following()
         self._stream: int | None = None  # descriptor, unless it is a file
         self._octets_read = 0
         self._plain: int | None = None  # descriptor, unless compressed
@@ -287,18 +282,11 @@ class Capture:
 
     def read(self, read: Callable[[], int | None]) -> int:
         """Read from the file, waiting for octets where they are still to come."""
-        if self._following is not None:
-            return self._following.read(read, self._stream)
-        # A library that takes signals may let a read go on after them.
-        while (
-            self._stream is not None and not select([self._stream], [], [], _MOMENT)[0]
-        ):
-            pass
-        return read() or 0
+        return self._following.read(read, self._stream)
 
     @property
     def _was_ended(self) -> bool:
-        return self._following is not None and self._following.ended
+        return self._following.ended
 
     def count_octets(self, count: int) -> None:
         """Note that octets of the file were read."""

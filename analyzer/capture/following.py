@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Self
 
-# How often a file that grows is looked at, and Ctrl-C.
+# How often a file that grows is looked at, and Ctrl-C: a library that takes signals may
+# let a read go on after them.
 _POLL_SECONDS = 0.2
 
 # Ctrl-C reaches the program at the other end of a pipe, too, which writes what it has

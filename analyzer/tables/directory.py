@@ -81,6 +81,24 @@ def is_tables_directory(directory: Path) -> bool:
     return bool(metadata.get(b"tool") == _TOOL)
 
 
+def entries_of(directory: Path) -> list[Path]:
+    """List what a directory to write into holds, nothing if it is still to be made.
+
+    Raises
+    ------
+    TablesError
+        If it is a file.
+    """
+    if not directory.exists():
+        return []
+    if not directory.is_dir():
+        raise TablesError(
+            f"{directory}: exists and is not a directory",
+            hint="name another directory with -o",
+        )
+    return list(directory.iterdir())
+
+
 def check_directory(directory: Path) -> None:
     """Refuse to write into a directory that is not ours.
 
@@ -89,14 +107,7 @@ def check_directory(directory: Path) -> None:
     TablesError
         If the directory exists, is not empty and is no tables directory, or is a file.
     """
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise TablesError(
-            f"{directory}: exists and is not a directory",
-            hint="name another directory with -o",
-        )
-    if any(directory.iterdir()) and not is_tables_directory(directory):
+    if entries_of(directory) and not is_tables_directory(directory):
         raise TablesError(
             f"{directory}: exists and is not a tables directory; left as it is",
             hint="name another directory with -o",

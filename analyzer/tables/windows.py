@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.errors import TablesError
 from analyzer.tables import open_tables
-from analyzer.tables.directory import is_tables_directory
+from analyzer.tables.directory import entries_of, is_tables_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,14 +43,7 @@ def check_windows(directory: Path) -> None:
     TablesError
         If it is a file, or has an entry that is no window.
     """
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise TablesError(
-            f"{directory}: exists and is not a directory",
-            hint="name another directory with -o",
-        )
-    for entry in directory.iterdir():
+    for entry in entries_of(directory):
         if not _NAME.fullmatch(entry.name):
             raise TablesError(
                 f"{directory}: has {entry.name}, which is no window; left as it is",
