@@ -221,7 +221,7 @@ def build_tables(
             arrow_schema("flows"),
         ).replace_schema_metadata(metadata)
         tables: dict[str, pa.Table | Path] = {"flows": flows}
-        for name, batches in _correlated(flows, cluster):
+        for name, batches in _correlated(flows, cluster, reuse=False):
             tables[name] = pa.Table.from_batches(
                 batches, arrow_schema(name)
             ).replace_schema_metadata(metadata)
@@ -452,7 +452,9 @@ def _write_all(
     """Write the tables of a run that has been read."""
     metadata = run.metadata()
     writer.write("flows", map(condition.keep, run.flow_batches(reuse=True)), metadata)
-    for name, batches in _correlated(read_arrow(writer.partial("flows")), cluster):
+    for name, batches in _correlated(
+        read_arrow(writer.partial("flows")), cluster, reuse=True
+    ):
         writer.write(name, batches, metadata)
     if scratch is not None:
         import pyarrow as pa
@@ -491,7 +493,7 @@ def correlate_again(tables: Tables, cluster: Cluster) -> Tables:
     made: dict[str, pa.Table | Path] = {
         name: tables.arrow(name) for name in ("flows", "packets") if name in tables
     }
-    for name, batches in _correlated(tables.arrow("flows"), cluster):
+    for name, batches in _correlated(tables.arrow("flows"), cluster, reuse=False):
         made[name] = pa.Table.from_batches(
             batches, arrow_schema(name)
         ).replace_schema_metadata(metadata)
@@ -499,7 +501,7 @@ def correlate_again(tables: Tables, cluster: Cluster) -> Tables:
 
 
 def _correlated(
-    flows: pa.Table, cluster: Cluster | None
+    flows: pa.Table, cluster: Cluster | None, *, reuse: bool
 ) -> Iterator[tuple[str, Iterable[pa.RecordBatch]]]:
     """Make the tables of connections from that of flows, a batch at a time."""
     import polars as pl
@@ -510,7 +512,7 @@ def _correlated(
     # A text of its own for every flow, that correlation does not need.
     frame = pl.from_arrow(flows.drop_columns(["community_id"]), rechunk=False)
     assert isinstance(frame, pl.DataFrame)  # noqa: S101  a table, no column
-    found = correlate_in_parts(frame, cluster)
+    found = correlate_in_parts(frame, cluster, reuse=reuse)
     yield "connections", found.connections
     for name in ("hops", "clocks"):
         yield name, to_arrow(getattr(found, name), name).to_batches()

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from analyzer.cluster import Cluster
-    from analyzer.correlate import InParts
+    from analyzer.tables import Tables
+    from analyzer.tables.directory import DirectoryWriter
 
 SMALL = 100  # packets of a capture that takes nothing but start-up
 
@@ -116,18 +117,18 @@ def _round(path: Path, scratch: Path) -> tuple[dict[str, float], dict[str, int]]
     assert flows.num_rows == rows
     frame = _frame(flows)
 
-    def connect(cluster: Cluster | None) -> tuple[InParts, list[pa.RecordBatch]]:
-        found = correlate_in_parts(frame, cluster)
-        return found, list(found.connections)
+    def connect(cluster: Cluster | None) -> int:
+        found = correlate_in_parts(frame, cluster, reuse=True)
+        return sum(batch.num_rows for batch in found.connections)
 
-    taken["correlate"], (found, connections) = _timed(connect, None)
+    taken["correlate"], connections = _timed(connect, None)
     metadata = flows.schema.metadata
     with DirectoryWriter(scratch / "stage.tables") as writer:
         taken["write flows"], _ = _timed(
             lambda: writer.write("flows", flows.to_batches(), metadata)
         )
         taken["write connections"], _ = _timed(
-            lambda: _write_connections(writer, found, connections, metadata)
+            lambda: _write_connections(writer, tables)
         )
     state = scratch / "cluster.json"
     state.write_text(json.dumps(as_objects(infer(tables.flows, tables.connections))))
@@ -136,7 +137,7 @@ def _round(path: Path, scratch: Path) -> tuple[dict[str, float], dict[str, int]]
     return taken, {
         "packets": packets,
         "flows": rows,
-        "connections": sum(batch.num_rows for batch in connections),
+        "connections": connections,
     }
 
 
@@ -196,18 +197,10 @@ def _frame(flows: pa.Table) -> pl.DataFrame:
     return frame
 
 
-def _write_connections(
-    writer: Any,
-    found: InParts,
-    connections: list[pa.RecordBatch],
-    metadata: dict[bytes, bytes],
-) -> None:
-    from analyzer.tables.convert import to_arrow
-
-    writer.write("connections", connections, metadata)
-    for name in ("hops", "clocks"):
-        batches = to_arrow(getattr(found, name), name).to_batches()
-        writer.write(name, batches, metadata)
+def _write_connections(writer: DirectoryWriter, tables: Tables) -> None:
+    for name in ("connections", "hops", "clocks"):
+        table = tables.arrow(name)
+        writer.write(name, table.to_batches(), table.schema.metadata)
 
 
 def _first_packets(path: Path, small: Path) -> Path:

@@ -87,3 +87,8 @@ cdef class Columns:
                 memset(self.validity[column], 0xFF, self.validity_sizes[column])
             if self.offsets[column] != NULL:
                 self.offsets[column][0] = 0
+
+    cdef void forget(self, int column) noexcept nogil:
+        """Make every value of a column null."""
+        memset(self.data[column], 0, self.sizes[column])
+        memset(self.validity[column], 0, self.validity_sizes[column])

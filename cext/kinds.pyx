@@ -3,16 +3,30 @@
 cimport cython
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
 
 import secrets
 
-from analyzer._cext.arrays cimport Arrays, Values, is_known, u64_of, value_of
+from analyzer._cext.arrays cimport (
+    Arrays,
+    Values,
+    bool_of,
+    is_known,
+    u64_of,
+    value_of,
+)
 from cext.cursor cimport fold_multiply
+from cext.keymap cimport (
+    KeyMap,
+    KeySlot,
+    close_keys,
+    number_of,
+    open_keys,
+    slot_for,
+)
 
 cdef enum:
-    FIRST_SLOTS = 1024
     PORT_BITS = 16
+    MOST_OTHERS = 32            # columns whose bits, with nulls, fit into a number
 
 # Columns of connections, before those of which all count.
 cdef enum:
@@ -29,11 +43,6 @@ cdef enum:
     WHO
 
 cdef uint64_t MIX = 0xE7037ED1A0B428DB
-
-
-cdef struct Slot:
-    uint64_t key
-    uint64_t number             # plus one; 0: empty
 
 
 @cython.final
@@ -53,39 +62,30 @@ cdef class Kinds:
 
     cdef Arrays addresses
     cdef Arrays edges
-    cdef Slot* told
-    cdef size_t told_mask       # 0: none are
-    cdef Slot* slots
-    cdef size_t mask
+    cdef KeyMap told
+    cdef KeyMap kinds
     cdef readonly Py_ssize_t count
     cdef uint64_t seed
 
     def __cinit__(self, Arrays addresses, Arrays told, Arrays edges):
-        cdef size_t capacity = 2
         cdef Py_ssize_t row
-        cdef Slot* slot
+        cdef KeySlot* slot
         self.addresses = addresses
         self.edges = edges
         self.seed = secrets.randbits(64) | 1
-        while capacity < 2 * <size_t>told.rows:
-            capacity *= 2
-        self.told = <Slot*>calloc(capacity, sizeof(Slot))
-        self.slots = <Slot*>calloc(FIRST_SLOTS, sizeof(Slot))
-        if self.told == NULL or self.slots == NULL:
+        if not open_keys(&self.told, self.seed) or not open_keys(
+            &self.kinds, self.seed
+        ):
             raise MemoryError
-        self.mask = FIRST_SLOTS - 1
-        if told.rows:
-            self.told_mask = capacity - 1
         for row in range(told.rows):
-            slot = self.find(
-                self.told, self.told_mask, u64_of(&told.columns[0], row)
-            )
-            slot.key = u64_of(&told.columns[0], row)
+            slot = slot_for(&self.told, u64_of(&told.columns[0], row))
+            if slot == NULL:
+                raise MemoryError
             slot.number = 1
 
     def __dealloc__(self):
-        free(self.told)
-        free(self.slots)
+        close_keys(&self.told)
+        close_keys(&self.kinds)
 
     def number(self, Arrays connections, uint32_t[::1] numbers):
         """Write the number of each connection's kind.
@@ -105,51 +105,22 @@ cdef class Kinds:
             The first row of each kind that was not there before.
         """
         cdef Py_ssize_t row, rows = connections.rows
-        cdef uint64_t key
-        cdef Slot* slot
-        cdef bint is_new
+        cdef KeySlot* slot
         firsts = []
         if numbers.shape[0] != rows or connections.count < OTHERS:
             raise ValueError("five columns and a number per row are needed")
-        row = 0
-        while row < rows:
-            with nogil:
-                is_new = False
-                while row < rows and not is_new:
-                    key = self.key_of(connections, row)
-                    slot = self.find(self.slots, self.mask, key)
-                    is_new = slot.number == 0
-                    if is_new:
-                        self.count += 1
-                        slot.key = key
-                        slot.number = self.count
-                    numbers[row] = <uint32_t>(slot.number - 1)
-                    row += 1
-            if is_new:
-                firsts.append(row - 1)
-                if 2 * <size_t>self.count > self.mask:
-                    self.grow()
+        if connections.count - OTHERS > MOST_OTHERS:
+            raise ValueError(f"at most {MOST_OTHERS} other columns make a difference")
+        for row in range(rows):
+            slot = slot_for(&self.kinds, self.key_of(connections, row))
+            if slot == NULL:
+                raise MemoryError
+            if slot.number == 0:
+                self.count += 1
+                slot.number = self.count
+                firsts.append(row)
+            numbers[row] = <uint32_t>(slot.number - 1)
         return firsts
-
-    cdef Slot* find(self, Slot* slots, size_t mask, uint64_t key) noexcept nogil:
-        """Give the slot of a key, or the empty one where it belongs."""
-        cdef size_t at = <size_t>fold_multiply(key ^ self.seed, MIX) & mask
-        while slots[at].number and slots[at].key != key:
-            at = (at + 1) & mask
-        return &slots[at]
-
-    cdef int grow(self) except -1:
-        cdef size_t at, mask = 2 * self.mask + 1
-        cdef Slot* slots = <Slot*>calloc(mask + 1, sizeof(Slot))
-        if slots == NULL:
-            raise MemoryError
-        for at in range(self.mask + 1):
-            if self.slots[at].number:
-                self.find(slots, mask, self.slots[at].key)[0] = self.slots[at]
-        free(self.slots)
-        self.slots = slots
-        self.mask = mask
-        return 0
 
     cdef uint64_t key_of(self, Arrays connections, Py_ssize_t row) noexcept nogil:
         """Hash all that makes a difference."""
@@ -159,21 +130,23 @@ cdef class Kinds:
         cdef uint64_t source = u64_of(&columns[SOURCE], row)
         cdef uint64_t backend = u64_of(&columns[BACKEND], row)
         cdef uint64_t key = self.seed
+        cdef uint64_t bits = (client != source) + 2 * (destination != backend)
         cdef int column
         key = self.mixed(key, self.about(client, WHOSE))
         key = self.mixed(key, self.about(source, WHOSE))
         key = self.mixed(key, self.whom(destination))
         key = self.mixed(key, self.whom(backend))
-        key = self.mixed(
-            key, (client != source) + 2 * (destination != backend)
-        )
         key = self.mixed(key, self.moment(&columns[START], row))
         for column in range(OTHERS, connections.count):
-            if is_known(&columns[column], row):
+            if columns[column].width == 0:
+                bits = 3 * bits
+                if is_known(&columns[column], row):
+                    bits += 1 + bool_of(&columns[column], row)
+            elif is_known(&columns[column], row):
                 key = self.mixed(key, value_of(&columns[column], row) + 1)
             else:
                 key = self.mixed(key, 0)
-        return key
+        return self.mixed(key, bits)
 
     cdef uint64_t mixed(self, uint64_t key, uint64_t value) noexcept nogil:
         return fold_multiply(key ^ value, MIX ^ self.seed)
@@ -183,7 +156,7 @@ cdef class Kinds:
 
     cdef uint64_t whom(self, uint64_t end) noexcept nogil:
         """Tell ends apart as far as anything is known of them."""
-        if self.told_mask and self.find(self.told, self.told_mask, end).number:
+        if number_of(&self.told, end):
             return end
         return self.about(end, WHO)
 

@@ -26,6 +26,7 @@ cdef class Columns:
 
     cdef void* address_of(self, object owner) except? NULL
     cdef void clear(self, Py_ssize_t coming) noexcept nogil
+    cdef void forget(self, int column) noexcept nogil
 
 
 # A row's value in a column. Null values are written as 0, so that equal tables are

@@ -1,4 +1,3 @@
-
 from analyzer._cext.addresses import AddressTable
 from analyzer._cext.columns import Columns
 

@@ -15,38 +15,34 @@ from analyzer.correlate.addresses import (
     point_places,
     with_places,
 )
+from analyzer.correlate.alone import Alone
 from analyzer.correlate.backends import watched
 from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import clocks_table
 from analyzer.correlate.company import with_company
-from analyzer.correlate.connections import Connections, Names, coded
+from analyzer.correlate.connections import AHEAD, Connections, Names, coded
 from analyzer.correlate.conntrack import translations, with_conntrack
 from analyzer.correlate.grouping import group, on_one_clock
 from analyzer.correlate.hops import hops
-from analyzer.correlate.legs import in_path_order, known_ends, oriented, oriented_alone
+from analyzer.correlate.legs import in_path_order, known_ends, oriented
 from analyzer.correlate.naming import believed, rewritten
 from analyzer.correlate.services import services
 from analyzer.correlate.sightings import (
     by_flows,
     by_side,
     host_names,
-    is_of,
     point_spans,
     samples,
     sightings,
-    sightings_alone,
 )
 from analyzer.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from analyzer.cluster import Cluster
 
 __all__ = ["Correlated", "correlate", "correlate_in_parts"]
-
-#: Flows that are looked at together, of those that belong with no others.
-_PART = 5 << 16
 
 
 class Correlated(NamedTuple):
@@ -90,7 +86,9 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
     return Correlated(connections, found.hops, found.clocks)
 
 
-def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
+def correlate_in_parts(
+    flows: pl.DataFrame, cluster: Cluster | None, *, reuse: bool = False
+) -> InParts:
     """Do the same as :func:`correlate`, with a part of the connections at a time.
 
     Parameters
@@ -98,6 +96,8 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
     flows : pl.DataFrame
         The flows table; columns that lie in a mapped file are not copied.
     cluster : Cluster or None
+    reuse : bool
+        Fill the same buffers again and again: the last batch but one is lost.
     """
     numbered = flows.with_row_index("flow")
     every = numbered.lazy()
@@ -113,18 +113,16 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
     grouped = group(sightings(shared, hosts), shared, by_flows(spans))
     joined = grouped.sightings
     is_joined = joined["group"].is_duplicated()
-    alone = numbered.with_columns(
-        _is_one=_mask(
-            numbered,
-            company.filter(~pl.col("has_company"))["flow"],
-            joined.filter(~is_joined)["flow"],
-        )
+    is_one = _mask(
+        numbered,
+        company.filter(~pl.col("has_company"))["flow"],
+        joined.filter(~is_joined)["flow"],
     )
     roles = address_roles(every, cluster)
     known = services(roles, cluster)
     joined = joined.filter(is_joined)
     places = point_places(roles, every)
-    ends = known_ends(known, roles, joined, alone.lazy().filter("_is_one"))
+    ends = known_ends(known, roles, joined, every.filter(pl.lit(is_one)))
     entries = translations(cluster, roles)
     sampled = samples(shared)
     joined = by_side(oriented(joined, ends))
@@ -132,22 +130,25 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
         with_places(joined, places), sampled, node_hosts(roles, hosts)
     )
     del joined
-
-    def rest(*wanted: pl.Expr) -> Iterator[pl.DataFrame]:
-        for part in alone.iter_slices(_PART):
-            seen = sightings_alone(part.lazy().filter("_is_one", *wanted), hosts)
-            seen = oriented_alone(on_one_clock(seen, grouped.clocks), ends)
-            seen = with_places(by_side(seen), places).with_columns(group="flow")
-            yield with_conntrack(chains(seen), entries)
+    lone = Alone(flows, is_one, ends, places, hosts, grouped.clocks)
 
     parts = [with_conntrack(chains(ordered), entries)]
     if entries is not None:
         # What conntrack alone tells of one of them has a say in the names of all.
-        parts += rest()
+        parts += (with_conntrack(part, entries) for part in lone.parts(held=None))
         telling = parts
     elif cluster is not None:
         # So have calls that nodes took over, be they seen in one place only.
-        telling = [*parts, *rest(is_of(roles.filter(pl.col("role") == "tunnel")))]
+        codes = roles.filter(pl.col("role") == "tunnel")["code"].implode()
+        telling = [
+            *parts,
+            *(
+                with_conntrack(
+                    part.filter((pl.col("client") // 65536).is_in(codes)), None
+                )
+                for part in lone.parts(held=None)
+            ),
+        ]
     else:
         telling = []
     whose = in_code_order(roles)
@@ -159,26 +160,19 @@ def correlate_in_parts(flows: pl.DataFrame, cluster: Cluster | None) -> InParts:
         virtual=pl.concat([rewritten(part) for part in parts]).unique(),
         watched=watched(every, on_one_clock(spans, grouped.clocks), roles),
     )
-
-    table = Connections(names)
-    wanted = parts if entries is not None else chain(parts, rest())
+    table = Connections(names, places, reuse=reuse)
+    if entries is None:
+        # Those to be named, and one that is written.
+        held = AHEAD + 1 if reuse else None
+        more = lone.parts(held=held)
+    else:
+        more = iter(())
+    rest = (with_conntrack(part, None) for part in more)
     return InParts(
-        map(table.batch, _fewer(wanted)),
+        table.batches(chain(parts, rest)),
         hops(ordered, sampled, grouped.clocks),
         clocks_table(grouped.clocks, hosts),
     )
-
-
-def _fewer(parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Put small parts together: each of them takes some time, however small it is."""
-    held: pl.DataFrame | None = None
-    for part in parts:
-        held = part if held is None else pl.concat([held, part])
-        if held.height >= _PART // 2:
-            yield held
-            held = None
-    if held is not None:
-        yield held
 
 
 def _mask(frame: pl.DataFrame, *rows: pl.Series) -> pl.Series:

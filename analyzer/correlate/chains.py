@@ -31,6 +31,20 @@ _COUNTERS = tuple(
     for side in ("client", "server")
     for name in ("packets", "bytes", "payload_bytes")
 )
+#: What is known of a connection.
+COLUMNS = (
+    "group",
+    *_AT_FIRST,
+    "destination",
+    "source",
+    "backend",
+    "tcp_state",
+    *_COUNTERS,
+    "retransmits",
+    "flow_ids",
+    "points",
+    *_WHOLE,
+)
 
 
 def chains(ordered: pl.DataFrame) -> pl.DataFrame:
@@ -51,23 +65,9 @@ def chains(ordered: pl.DataFrame) -> pl.DataFrame:
         ``is_overlay`` and ``raw_start`` (where its path begins), ``node`` (the first on
         the way), ``start``, ``end``, ``is_answered`` (bool), the counters of the
         sighting with the most payload, ``flow_ids`` and ``points`` (lists, in the order
-        of the path).
+        of the path; points as codes).
     """
     group = pl.col("group")
-    if not ordered.select((group == group.shift()).any()).item():
-        every = pl.int_range(ordered.height, dtype=pl.UInt32, eager=True)
-        return ordered.select(
-            "group",
-            *_AT_FIRST,
-            destination="server",
-            source="client",
-            backend="server",
-            tcp_state="tcp_state",
-            **{name: name for name in (*_COUNTERS, "retransmits")},
-            flow_ids=_lists(ordered["flow_id"], every),
-            points=_lists(ordered["point"], every),
-            **{name: name for name in _WHOLE},
-        )
     ordered = _with_whole_lanes(ordered)
     begins = ordered.select((group != group.shift()).fill_null(value=True)).to_series()
     starts = begins.arg_true()
@@ -127,7 +127,7 @@ def _points(ordered: pl.DataFrame, begins: pl.Series, starts: pl.Series) -> pl.S
     is_new = ordered.select((PLACE.shift() != PLACE).fill_null(value=True)).to_series()
     is_new |= begins
     at = is_new.cum_sum().cast(pl.UInt32)[starts] - 1
-    return _lists(ordered["point"].filter(is_new), at)
+    return _lists(ordered["point"].to_physical().filter(is_new), at)
 
 
 def _with_whole_groups(found: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
@@ -194,6 +194,6 @@ def _with_whole_groups(found: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFra
             ),
             tcp_state=pl.coalesce("tcp_state", "other_state"),
         )
-        .select(*found.columns, *_WHOLE)
+        .select(COLUMNS)
         .collect()
     )

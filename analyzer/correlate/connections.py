@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -9,31 +10,85 @@ import pyarrow as pa
 
 from analyzer._cext.arrays import Arrays
 from analyzer._cext.kinds import Kinds
+from analyzer._cext.naming import put_names
 from analyzer.cluster.inferred import INITIAL_TTLS
+from analyzer.correlate.addresses import in_code_order
 from analyzer.correlate.backends import with_backends
 from analyzer.correlate.naming import EVIDENCE, KINDS, with_destinations
 from analyzer.correlate.services import SERVICE
 from analyzer.correlate.sightings import ON_ITS_WAY
-from analyzer.tables.convert import Converter
+from analyzer.tables.batch import (
+    BATCH_ROWS,
+    buffers_in_turn,
+    plain_schema,
+    with_dictionaries,
+)
+from analyzer.tables.convert import dictionaries
 from analyzer.tables.expressions import is_v6
-from analyzer.tables.schema import PROTOCOL_NAMES, TCP_STATES
+from analyzer.tables.schema import (
+    CONNECTIONS,
+    PROTOCOL_NAMES,
+    TCP_STATES,
+    arrow_schema,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from analyzer.correlate.services import Services
 
-_TIME = pl.Datetime("ns", "UTC")
+#: Parts of all connections that are named together: that takes time of its own.
+AHEAD = 8
+
 _ADDRESSES = ("client_ip", "destination_ip", "snat_ip", "backend_ip")
 #: Names that are alike for connections of the same kind.
 _NAMES = (
+    "destination_kind",
     *SERVICE,
     "entry_node",
-    "backend_ip",
     "backend_pod",
     "backend_namespace",
     "backend_workload",
     "backend_node",
     "client_node",
+    "service_evidence",
+    "backend_evidence",
 )
+#: What compiled code fills, in the order of ``cext/naming.pyx``.
+_FILLED = (
+    "connection_id",
+    "protocol",
+    "client_ip",
+    "client_port",
+    "destination_ip",
+    "destination_port",
+    "snat_ip",
+    "snat_port",
+    "backend_ip",
+    "backend_port",
+    "client_pod",
+    "client_namespace",
+    "is_hairpin",
+    "end_time",
+    "tcp_state",
+    *_NAMES,
+)
+_FILLED_COLUMNS = tuple(
+    next(column for column in CONNECTIONS if column.name == name) for name in _FILLED
+)
+#: What is as correlation leaves it, under these names.
+_AS_IT_IS = {
+    "start_time": "raw_start",
+    "client_packets": "client_packets",
+    "backend_packets": "server_packets",
+    "client_bytes": "client_bytes",
+    "backend_bytes": "server_bytes",
+    "client_payload_bytes": "client_payload_bytes",
+    "backend_payload_bytes": "server_payload_bytes",
+    "requests": "requests",
+    "handshake_rtt": "handshake_rtt",
+    "retransmits": "retransmits",
+}
 
 
 class Names(NamedTuple):
@@ -119,6 +174,10 @@ class Connections:
     Parameters
     ----------
     names : Names
+    points : pl.DataFrame
+        One row per ``point``.
+    reuse : bool
+        Fill the same buffers again and again: the last batch but one is lost.
 
     Notes
     -----
@@ -126,114 +185,113 @@ class Connections:
     its packets: they are found once for all that are alike.
     """
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, points: pl.DataFrame, *, reuse: bool) -> None:
         self._names = names
-        self._converter = Converter("connections", names.texts())
+        self._dictionaries = dictionaries("connections", names.texts())
         known, watched, of_codes = names.known, names.watched, names.coded
         told = pl.concat(
             [known.fronts["end"], known.endpoints["end"].drop_nulls(), names.virtual]
         )
         edges = pl.concat([watched["since"] - ON_ITS_WAY, watched["until"] + 1]).sort()
         self._kinds = Kinds(
-            Arrays([of_codes["whose"].to_arrow(), of_codes["who"].to_arrow()]),
-            Arrays([told.rechunk().to_arrow()]),
-            Arrays([edges.to_arrow()]),
+            _arrays(of_codes.select("whose", "who")),
+            _arrays(told.rechunk().to_frame()),
+            _arrays(edges.to_frame()),
         )
-        self._of_codes = pl.DataFrame(
-            {
-                "client_ip": self._indices("client_ip", of_codes["address"]),
-                "client_pod": self._indices("client_pod", of_codes["name"]),
-                "client_namespace": self._indices(
-                    "client_namespace", of_codes["namespace"]
-                ),
-            }
+        self._addresses = _arrays(
+            of_codes.select(
+                self._places("client_ip", of_codes["address"]),
+                self._places("client_pod", of_codes["name"]),
+                self._places("client_namespace", of_codes["namespace"]),
+            )
         )
+        texts = in_code_order(
+            points.select("point", code=pl.col("point").to_physical())
+        )["point"]
+        self._points = texts.cast(pl.String).to_arrow().cast(pa.utf8())
+        self._protocols = _with_ports(self._dictionaries["protocol"].places)
+        self._states = _arrays(self._dictionaries["tcp_state"].places.to_frame())
         self._of_kinds: pl.DataFrame | None = None
         self._count = 0
+        self._buffers = buffers_in_turn(_FILLED_COLUMNS, 2 if reuse else None)
 
-    def batch(self, connections: pl.DataFrame) -> pa.RecordBatch:
+    def batches(self, parts: Iterable[pl.DataFrame]) -> Iterator[pa.RecordBatch]:
         """Name everything, and give the columns their final form.
 
         Parameters
         ----------
-        connections : pl.DataFrame
-            See :func:`analyzer.correlate.chains.chains`, after conntrack.
+        parts : iterable of pl.DataFrame
+            See :func:`analyzer.correlate.chains.chains`, after conntrack. At most
+            :data:`AHEAD` are taken before the first of them is given.
 
-        Returns
-        -------
+        Yields
+        ------
         pa.RecordBatch
             One row per connection, in their order: see
-            :data:`analyzer.tables.schema.CONNECTIONS`. They are numbered from where the
-            batch before has ended.
+            :data:`analyzer.tables.schema.CONNECTIONS`.
         """
-        code = {
-            end: connections.select((pl.col(end) // 65536).cast(pl.UInt32)).to_series()
-            for end in ("client", "destination", "source", "backend")
-        }
-        kind = self._kind(connections)
-        assert self._of_kinds is not None  # noqa: S101  it has those of this batch
-        has_port = ~pl.col("protocol").is_in(["icmp", "icmp6"])
-        # NAT may give an echo another identifier, which is no port.
-        is_translated = (
-            pl.when(has_port)
-            .then(pl.col("client") != pl.col("source"))
-            .otherwise(code["client"] != code["source"])
-        )
-
-        def port(end: str) -> pl.Expr:
-            return pl.when(has_port).then((pl.col(end) % 65536).cast(pl.UInt16))
-
-        address = self._of_codes["client_ip"]
-        rows = pl.concat(
-            [
-                connections,
-                _gathered(self._of_kinds, kind),
-                _gathered(self._of_codes, code["client"]),
-            ],
-            how="horizontal",
-        )
-        is_known = pl.col("is_destination_known")
-        is_pod = pl.col("client_role") == "pod"
-        is_seen = pl.col("is_backend_known")
-        backend_ip = (
-            pl.when(is_seen).then(address[code["backend"]]).otherwise("backend_ip")
-        )
-        first = self._count
-        self._count += connections.height
-        return self._converter.batch(
-            rows.with_columns(
-                connection_id=pl.int_range(
-                    first, self._count, dtype=pl.UInt64, eager=True
-                ),
-                client_port=port("client"),
-                destination_ip=pl.when(is_known).then(address[code["destination"]]),
-                destination_port=pl.when(is_known).then(port("destination")),
-                snat_ip=pl.when(is_translated).then(address[code["source"]]),
-                snat_port=pl.when(is_translated).then(port("source")),
-                backend_ip=backend_ip,
-                backend_port=pl.when(is_seen)
-                .then(port("backend"))
-                .when(has_port)
-                .then("backend_port"),
-                client_pod=pl.when(is_pod).then("client_pod"),
-                client_namespace=pl.when(is_pod).then("client_namespace"),
-                # A node that calls itself needs no hairpin.
-                is_hairpin=(pl.col("client_ip") == backend_ip).fill_null(value=False)
-                & ~pl.col("client_role")
-                .is_in(["node", "tunnel"])
-                .fill_null(value=False),
-                start_time=pl.col("raw_start").cast(_TIME),
-                end_time=(pl.col("raw_start") + pl.col("end") - pl.col("start")).cast(
-                    _TIME
-                ),
-                backend_packets="server_packets",
-                backend_bytes="server_bytes",
-                backend_payload_bytes="server_payload_bytes",
+        waiting = (piece for part in parts for piece in part.iter_slices(BATCH_ROWS))
+        while several := list(islice(waiting, AHEAD)):
+            kinds = [self._numbered(part) for part in several]
+            self._name(
+                [part[firsts] for part, (_, firsts) in zip(several, kinds, strict=True)]
             )
+            for part, (numbers, _) in zip(several, kinds, strict=True):
+                yield self._batch(part, numbers)
+
+    def _batch(self, connections: pl.DataFrame, kinds: bytearray) -> pa.RecordBatch:
+        """Name connections of which the kinds (u32) have their names."""
+        assert self._of_kinds is not None  # noqa: S101  they are named
+        buffers, columns = next(self._buffers)
+        put_names(
+            _arrays(
+                connections.select(
+                    pl.col("protocol").to_physical(),
+                    "client",
+                    "destination",
+                    "source",
+                    "backend",
+                    "raw_start",
+                    "start",
+                    "end",
+                    pl.col("tcp_state").to_physical(),
+                )
+            ),
+            memoryview(kinds).cast("I"),
+            _arrays(self._of_kinds.drop("candidates")),
+            self._addresses,
+            self._protocols,
+            self._states,
+            self._count,
+            columns,
+        )
+        self._count += connections.height
+        plain = plain_schema("connections")
+        filled = buffers.batch(
+            connections.height, pa.schema([plain.field(name) for name in _FILLED])
+        )
+        arrays = dict(zip(_FILLED, filled.columns, strict=True))
+        for name, column in _AS_IT_IS.items():
+            array = connections[column].to_arrow()
+            arrays[name] = array.cast(plain.field(name).type)
+        arrays["candidates"] = self._candidates(kinds, connections.height)
+        arrays["flow_ids"] = (
+            connections["flow_ids"].to_arrow().cast(plain.field("flow_ids").type)
+        )
+        arrays["points"] = self._texts_of(connections["points"])
+        return with_dictionaries(
+            pa.RecordBatch.from_arrays(
+                [arrays[name] for name in plain.names], schema=plain
+            ),
+            arrow_schema("connections"),
+            {name: each.texts for name, each in self._dictionaries.items()},
         )
 
-    def _kind(self, connections: pl.DataFrame) -> pl.Series:
-        """Give each connection the number of what it has its names from."""
+    def _numbered(self, connections: pl.DataFrame) -> tuple[bytearray, list[int]]:
+        """Give each the number (u32) of its kind, and the first row of each new one.
+
+        A kind is what a connection has its names from.
+        """
         numbers = bytearray(4 * connections.height)
         alike = connections.select(
             "client",
@@ -252,21 +310,31 @@ class Connections:
             "is_answered",
             "is_numbered",
             is_initial=pl.col("client_ttl").is_in(INITIAL_TTLS),
-        ).rechunk()
-        first_ones = self._kinds.number(
-            Arrays([column.to_arrow() for column in alike]),
-            memoryview(numbers).cast("I"),
         )
-        if first_ones or self._of_kinds is None:
-            found = self._named(connections[first_ones])
+        firsts = self._kinds.number(_arrays(alike), memoryview(numbers).cast("I"))
+        return numbers, firsts
+
+    def _name(self, firsts: list[pl.DataFrame]) -> None:
+        """Name kinds by one connection of each."""
+        kinds = pl.concat(firsts)
+        if kinds.height or self._of_kinds is None:
+            found = self._named(kinds.with_columns(group=pl.row_index()))
             known = [] if self._of_kinds is None else [self._of_kinds]
             self._of_kinds = pl.concat([*known, found], rechunk=True)
-        array = pa.Array.from_buffers(
-            pa.uint32(), connections.height, [None, pa.py_buffer(numbers)]
-        )
-        kind = pl.from_arrow(array)
-        assert isinstance(kind, pl.Series)  # noqa: S101  an array, no table
-        return kind
+
+    def _candidates(self, kinds: bytearray, count: int) -> pa.Array:
+        assert self._of_kinds is not None  # noqa: S101  they are named
+        candidates, of_lists = self._of_kinds["candidates"], pa.list_(pa.utf8())
+        if candidates.null_count() == len(candidates):
+            return pa.nulls(count, of_lists)
+        rows = pa.Array.from_buffers(pa.uint32(), count, [None, pa.py_buffer(kinds)])
+        return candidates.to_arrow().cast(of_lists).take(rows)
+
+    def _texts_of(self, points: pl.Series) -> pa.Array:
+        """Write lists of points' codes as lists of their names."""
+        codes = points.to_arrow()
+        offsets = codes.offsets.cast(pa.int32())
+        return pa.ListArray.from_arrays(offsets, self._points.take(codes.values))
 
     def _named(self, kinds: pl.DataFrame) -> pl.DataFrame:
         """Name one connection of each kind."""
@@ -276,34 +344,32 @@ class Connections:
         named = named.with_columns(entry_node=_entry_node(names.roles))
         named = with_backends(named, names.known, names.watched)
         named = _with_backend_names(named, names.roles, names.known)
+        role = pl.col("client_role")
         return named.select(
-            "client_role",
+            (role == "pod").fill_null(value=False),
+            role.is_in(["node", "tunnel"]).fill_null(value=False).alias("is_node"),
             "is_destination_known",
             "is_backend_known",
+            self._places("backend_ip", named["backend_ip"]),
             "backend_port",
+            *(self._places(name, named[name]) for name in _NAMES),
             pl.col("candidates").cast(pl.List(pl.String)),
-            *(
-                self._indices(name, named[name])
-                for name in (
-                    "destination_kind",
-                    "service_evidence",
-                    "backend_evidence",
-                    *_NAMES,
-                )
-            ),
         )
 
-    def _indices(self, column: str, texts: pl.Series) -> pl.Series:
+    def _places(self, column: str, texts: pl.Series) -> pl.Series:
         """Give texts their places in a column's dictionary."""
-        return self._converter.dictionaries[column].indices(texts).alias(column)
+        return self._dictionaries[column].indices(texts).alias(column)
 
 
-def _gathered(table: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
-    """Take rows of a table by their numbers."""
-    empty = [column.name for column in table if column.null_count() == table.height]
-    return table.drop(empty)[rows].with_columns(
-        pl.lit(None, table.schema[name]).alias(name) for name in empty
-    )
+def _arrays(frame: pl.DataFrame) -> Arrays:
+    return Arrays([column.to_arrow() for column in frame])
+
+
+def _with_ports(places: pl.Series) -> Arrays:
+    """Say for each code of a protocol its place, and whether it has ports."""
+    echoes = pl.Series(["icmp", "icmp6"]).cast(pl.Categorical).to_physical()
+    has_port = ~pl.int_range(places.len(), eager=True).is_in(echoes.implode())
+    return Arrays([places.to_arrow(), has_port.to_arrow()])
 
 
 def _entry_node(roles: pl.DataFrame) -> pl.Expr:

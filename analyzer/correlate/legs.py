@@ -129,34 +129,6 @@ def oriented(seen: pl.DataFrame, known: Ends) -> pl.DataFrame:
     return pl.concat([sure, unsure, datagrams])
 
 
-def oriented_alone(seen: pl.DataFrame, known: Ends) -> pl.DataFrame:
-    """Do the same for sightings each of which is a connection of its own."""
-    is_tcp = pl.col("protocol") == "tcp"
-    is_open = is_tcp & ~_is_sure()
-    is_one_way = pl.col("responder_packets") == 0
-    turns = seen.select(
-        pl.when(is_tcp)
-        .then(pl.lit(value=False))
-        .otherwise(
-            pl.coalesce(
-                _serves(known.told),
-                pl.when(is_one_way & _has_ports()).then(_is_answer()),
-                pl.lit(value=False),
-            )
-        )
-    ).to_series()
-    of_open = (
-        seen.lazy()
-        .filter(is_open)
-        .pipe(_with_meetings, known.met)
-        .select(pl.coalesce(_reasons(known)))
-        .collect()
-        .to_series()
-    )
-    turns = turns.scatter(seen.select(is_open.arg_true()).to_series(), of_open)
-    return seen.with_columns(flips=pl.col("flips") ^ turns)
-
-
 def _is_sure() -> pl.Expr:
     """Tell where a SYN or its answer says who is the client."""
     return pl.any_horizontal(pl.col(_SURE).is_not_null())

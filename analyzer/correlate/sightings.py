@@ -91,23 +91,6 @@ def sightings(flows: pl.LazyFrame, names: pl.DataFrame) -> pl.DataFrame:
     (ARP, neighbour discovery, IGMP) is no connection. Ports of ICMP are its identifier.
     """
     place = ["capture", "point", "tunnel", "vni", *_outer_ends()]
-    return (
-        _sightings(flows, names, _place=pl.struct(place).hash())
-        .with_columns(ends=both_ends())
-        .with_columns(lane=pl.struct("_place", "ends").hash())
-        .drop("_place")
-        .collect()
-    )
-
-
-def sightings_alone(flows: pl.LazyFrame, names: pl.DataFrame) -> pl.DataFrame:
-    """Take the same from flows that belong with no others: no ``lane``, no ``ends``."""
-    return _sightings(flows, names).collect()
-
-
-def _sightings(
-    flows: pl.LazyFrame, names: pl.DataFrame, **more: pl.Expr
-) -> pl.LazyFrame:
     sides = ("originator", "responder")
     return (
         flows.filter(is_conversation())
@@ -133,8 +116,12 @@ def _sightings(
             flips=pl.col("icmp_type").is_in(_ECHO_REPLIES).fill_null(value=False),
             retransmits=pl.col("originator_retransmits")
             + pl.col("responder_retransmits"),
-            **more,
+            _place=pl.struct(place).hash(),
         )
+        .with_columns(ends=both_ends())
+        .with_columns(lane=pl.struct("_place", "ends").hash())
+        .drop("_place")
+        .collect()
     )
 
 
@@ -210,14 +197,6 @@ def is_conversation() -> pl.Expr:
         & pl.col("tunnel").is_null()
     )
     return (is_transport & has_ports & ~is_tunnel) | is_echo
-
-
-def is_of(addresses: pl.DataFrame) -> pl.Expr:
-    """Tell flows that have one of some addresses, given by their ``code``."""
-    codes = addresses["code"].implode()
-    return pl.any_horizontal(
-        _code(f"{side}_ip").is_in(codes) for side in ("originator", "responder")
-    )
 
 
 def both_ends() -> pl.Expr:

@@ -15,7 +15,7 @@ from analyzer.tables.batch import (
     index_array,
     plain_schema,
 )
-from analyzer.tables.schema import STOP_REASONS, TUNNELS
+from analyzer.tables.schema import PACKETS, STOP_REASONS, TUNNELS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -167,7 +167,7 @@ class PacketBatches:
         return self.rows.protocols_met
 
     def _allocate(self) -> None:
-        self._buffers = BatchBuffers("packets", self._row_count, self._wanted)
+        self._buffers = BatchBuffers(PACKETS, self._row_count, self._wanted)
         self._columns = Columns(
             self._row_count,
             self._buffers.data,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from functools import partial
-from itertools import cycle, repeat
 from typing import TYPE_CHECKING
 
-from analyzer._cext.columns import Columns
 from analyzer._cext.flows import FlowTable
 from analyzer._cext.rows import FlowRows
-from analyzer.tables.batch import BATCH_ROWS, BatchBuffers, plain_schema
+from analyzer.tables.batch import BATCH_ROWS, buffers_in_turn, plain_schema
+from analyzer.tables.schema import FLOWS
 from analyzer.threads import in_turn
 
 if TYPE_CHECKING:
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from analyzer._cext.columns import Columns
     from analyzer.decode import AddressTable
+    from analyzer.tables.batch import BatchBuffers
 
 __all__ = ["FlowBuilder", "FlowNames"]
 
@@ -135,11 +136,8 @@ class FlowBuilder:
         schema = plain_schema("flows")
         threads = len(self.tables)
         # One is written, the next is ready, and the threads fill others.
-        fresh: Iterator[tuple[BatchBuffers, Columns]] = (
-            cycle([_allocate() for _ in range(threads + 2 if threads > 1 else 2)])
-            if reuse
-            else (_allocate() for _ in repeat(None))
-        )
+        held = threads + 2 if threads > 1 else 2
+        fresh = buffers_in_turn(FLOWS, held if reuse else None)
         codes = names.captures, names.points, names.protocols
         self._spool.seek(0)
         taken = 0
@@ -160,10 +158,3 @@ class FlowBuilder:
     def close(self) -> None:
         """Let go of the flows that were put aside."""
         self._spool.close()
-
-
-def _allocate() -> tuple[BatchBuffers, Columns]:
-    buffers = BatchBuffers("flows")
-    return buffers, Columns(
-        buffers.rows, buffers.data, buffers.validity, buffers.offsets
-    )

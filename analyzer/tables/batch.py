@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from array import array
+from itertools import cycle, repeat
 from typing import TYPE_CHECKING
 
-from analyzer.tables.schema import TABLES, arrow_schema
+from analyzer._cext.columns import Columns
+from analyzer.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
+
+    from analyzer.tables.schema import Column
 
 #: Rows of a record batch.
 BATCH_ROWS = 65536
@@ -20,6 +24,7 @@ _WIDTHS = {
     "u16": 2,
     "u32": 4,
     "u64": 8,
+    "i64": 8,
     "time": 8,
     "duration": 8,
     "address": 4,
@@ -36,8 +41,8 @@ class BatchBuffers:
 
     Parameters
     ----------
-    table : str
-        Name of the table.
+    columns : sequence of Column
+        Those of a table.
     rows : int
         Rows to have room for; a multiple of 64.
     wanted : collection of str, optional
@@ -51,14 +56,14 @@ class BatchBuffers:
 
     def __init__(
         self,
-        table: str,
+        columns: Sequence[Column],
         rows: int = BATCH_ROWS,
         wanted: Collection[str] | None = None,
     ) -> None:
         import pyarrow as pa
 
         self.rows = rows
-        self._columns = TABLES[table]
+        self._columns = columns
         self.data: list[pa.Buffer | None] = []
         self.validity: list[pa.Buffer | None] = []
         self.offsets: list[pa.Buffer | None] = []
@@ -113,6 +118,29 @@ class BatchBuffers:
                 pa.Array.from_buffers(kind, count, buffers, children=children)
             )
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def buffers_in_turn(
+    columns: Sequence[Column], number: int | None
+) -> Iterator[tuple[BatchBuffers, Columns]]:
+    """Give buffers for one batch after the other, and what compiled code fills in them.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        Those of a table.
+    number : int or None
+        After so many batches, the buffers of the first are given again; with None, all
+        are new.
+    """
+    made = []
+    for _ in repeat(None) if number is None else range(number):
+        buffers = BatchBuffers(columns)
+        filled = Columns(buffers.rows, buffers.data, buffers.validity, buffers.offsets)
+        if number is not None:
+            made.append((buffers, filled))
+        yield buffers, filled
+    yield from cycle(made)
 
 
 def text_array(texts: Iterable[str]) -> pa.Array:

@@ -19,9 +19,9 @@ SCHEMA_VERSION = "2"
 class Column(NamedTuple):
     """One column of a table.
 
-    ``kind`` is ``u8`` to ``u64``, ``f64``, ``bool``, ``time``, ``duration``, ``text``
-    (utf8), ``address``, ``name`` (dictionary-encoded utf8), ``ids`` (list of u64),
-    ``times`` (list of time) or ``names`` (list of utf8).
+    ``kind`` is ``u8`` to ``u64``, ``i64``, ``f64``, ``bool``, ``time``, ``duration``,
+    ``text`` (utf8), ``address``, ``name`` (dictionary-encoded utf8), ``ids`` (list of
+    u64), ``times`` (list of time) or ``names`` (list of utf8).
     """
 
     name: str
@@ -250,6 +250,7 @@ def arrow_type(column: Column) -> pa.DataType:
         "u16": pa.uint16(),
         "u32": pa.uint32(),
         "u64": pa.uint64(),
+        "i64": pa.int64(),
         "f64": pa.float64(),
         "bool": pa.bool_(),
         "time": time,

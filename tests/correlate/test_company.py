@@ -1,4 +1,4 @@
-"""Leaving out what belongs with nothing changes no table, nor does how much at once."""
+"""Leaving out what belongs with nothing changes no table."""
 
 import polars as pl
 import pytest
@@ -54,17 +54,6 @@ def test_most_of_a_capture_from_one_place_is_left_out():
     company = correlate.with_company(flows.with_row_index("flow"))
     assert company.height > 20
     assert company["has_company"].sum() < 5
-
-
-@pytest.mark.parametrize("state", ["with", "without"])
-def test_connections_do_not_depend_on_how_many_are_made_at_once(state, monkeypatch):
-    folder = CAPTURES / "cluster" / "mixed"
-    path = folder / "k8s-worker01.ens18.pcap.gz"
-    cluster = analyzer.Cluster.load([folder / "cluster"]) if state == "with" else None
-    whole = analyzer.build_tables(path, cluster=cluster).connections.collect()
-    monkeypatch.setattr(correlate, "_PART", 7)
-    parts = analyzer.build_tables(path, cluster=cluster).connections.collect()
-    assert parts.equals(whole)
 
 
 @given(

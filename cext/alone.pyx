@@ -1,0 +1,443 @@
+"""Flows that belong with no others, each as a connection of its own.
+
+Who is the client is told by the same reasons as for flows that belong together, see
+:mod:`analyzer.correlate.legs`; the rest is put where a connection has it.
+"""
+
+cimport cython
+
+from libc.math cimport rint
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+import secrets
+
+from analyzer._cext.arrays cimport (
+    Arrays,
+    Values,
+    bool_of,
+    is_known,
+    u8_of,
+    u16_of,
+    u32_of,
+    u64_of,
+)
+from analyzer._cext.columns cimport (
+    Columns,
+    put_bit,
+    put_u8,
+    put_u32,
+    put_u64,
+)
+from cext.keymap cimport (
+    KeyMap,
+    KeySlot,
+    close_keys,
+    number_of,
+    open_keys,
+    slot_for,
+)
+
+cdef enum:
+    PORT_BITS = 16
+    PORT_MASK = 0xFFFF
+    ECHO_REPLY = 0
+    ECHO_REPLY_V6 = 129
+    SYN_ACK = 0x12
+    LEAST_TAKEN = 1024          # where MASQUERADE --random-fully begins
+    EPHEMERAL = 32768           # where ip_local_port_range begins
+    FIRST_NODE_PORT = 30000     # --service-node-port-range
+    LAST_NODE_PORT = 32767
+
+# Columns of flows; of those of both directions, the originator's comes first.
+cdef enum:
+    FLOW_ID
+    PROTOCOL                    # codes of texts, as in all columns of names
+    POINT
+    IP
+    IP_OF_RESPONDER
+    PORT
+    PORT_OF_RESPONDER
+    OUTER
+    OUTER_OF_RESPONDER
+    PACKETS
+    PACKETS_OF_RESPONDER
+    BYTES
+    BYTES_OF_RESPONDER
+    PAYLOAD
+    PAYLOAD_OF_RESPONDER
+    RETRANSMITS
+    RETRANSMITS_OF_RESPONDER
+    FLAGS
+    FLAGS_OF_RESPONDER
+    ISN
+    ISN_OF_RESPONDER
+    TTL
+    TTL_OF_RESPONDER
+    SEQ_START
+    ICMP_TYPE
+    ICMP_ID
+    TUNNEL
+    START
+    END
+    TCP_STATE
+    HANDSHAKE_RTT
+    REQUESTS
+    COPIES
+    FLOW_COLUMNS
+
+# Columns of protocols, by their codes.
+cdef enum:
+    IS_TCP
+    IS_ICMP
+    PROTOCOL_COLUMNS
+
+# Columns of points, by their codes.
+cdef enum:
+    NODE
+    IS_OVERLAY
+    IS_POD_SIDE
+    OFFSET                      # of the host's clock, see analyzer.correlate.clocks
+    DRIFT
+    AT
+    POINT_COLUMNS
+
+# Columns of connections.
+cdef enum:
+    TO_GROUP
+    TO_FLOW_ID
+    TO_POINT
+    TO_PROTOCOL
+    TO_CLIENT
+    TO_SERVER
+    TO_CLIENT_TTL
+    TO_CLIENT_OUTER
+    TO_IS_TUNNELED
+    TO_NODE
+    TO_IS_OVERLAY
+    TO_IS_POD_SIDE
+    TO_RAW_START
+    TO_START
+    TO_END
+    TO_IS_ANSWERED
+    TO_IS_NUMBERED
+    TO_REQUESTS
+    TO_HANDSHAKE_RTT
+    TO_TCP_STATE
+    TO_RETRANSMITS
+    TO_PACKETS
+    TO_PACKETS_OF_SERVER
+    TO_BYTES
+    TO_BYTES_OF_SERVER
+    TO_PAYLOAD
+    TO_PAYLOAD_OF_SERVER
+    CONNECTION_COLUMNS
+
+
+@cython.final
+cdef class Filler:
+    """Make connections of flows.
+
+    Parameters
+    ----------
+    protocols : Arrays
+        One row per code of a protocol: whether it is TCP, and one of ICMP (bool).
+    points : Arrays
+        One row per code of a point: its node's code (u32), whether it is in an overlay
+        or at a pod (bool), and its clock's offset, drift and moment (f64; offset and
+        drift 0: it needs no correction).
+    told, seen : Arrays
+        One column: ends (u64) that serve, by cluster state and by a SYN.
+    met : Arrays
+        Ends (u64) of several connections of TCP, and how many (u32).
+    tunnels, nodes : Arrays
+        One column: codes of addresses (u64).
+    """
+
+    cdef Arrays protocols
+    cdef Arrays points
+    cdef KeyMap told
+    cdef KeyMap serving
+    cdef KeyMap met
+    cdef KeyMap tunnels
+    cdef KeyMap nodes
+
+    def __cinit__(
+        self,
+        Arrays protocols,
+        Arrays points,
+        Arrays told,
+        Arrays seen,
+        Arrays met,
+        Arrays tunnels,
+        Arrays nodes,
+    ):
+        cdef uint64_t seed = secrets.randbits(64)
+        if protocols.count != PROTOCOL_COLUMNS or points.count != POINT_COLUMNS:
+            raise ValueError("columns of protocols or points are missing")
+        self.protocols = protocols
+        self.points = points
+        if not (
+            open_keys(&self.told, seed)
+            and open_keys(&self.serving, seed)
+            and open_keys(&self.met, seed)
+            and open_keys(&self.tunnels, seed)
+            and open_keys(&self.nodes, seed)
+            and put_all(&self.told, told)
+            and put_all(&self.serving, told)
+            and put_all(&self.serving, seen)
+            and put_all(&self.met, met)
+            and put_all(&self.tunnels, tunnels)
+            and put_all(&self.nodes, nodes)
+        ):
+            raise MemoryError
+
+    def __dealloc__(self):
+        close_keys(&self.told)
+        close_keys(&self.serving)
+        close_keys(&self.met)
+        close_keys(&self.tunnels)
+        close_keys(&self.nodes)
+
+    def fill(self, Arrays flows, uint32_t first, Columns connections):
+        """Fill columns with those flows that are marked.
+
+        Several threads may fill columns of their own at the same time.
+
+        Parameters
+        ----------
+        flows : Arrays
+            The columns that :mod:`analyzer.correlate.alone` lists, and behind them
+            which flows to take (bool).
+        first : int
+            Number of the first of these flows.
+        connections : Columns
+            Those that :mod:`analyzer.correlate.alone` lists, with room for as many
+            rows.
+
+        Returns
+        -------
+        int
+            Rows filled.
+        """
+        cdef const Values* marks = &flows.columns[FLOW_COLUMNS]
+        cdef Py_ssize_t row, count = 0
+        if flows.count != FLOW_COLUMNS + 1 or connections.count != CONNECTION_COLUMNS:
+            raise ValueError("columns of flows or connections are missing")
+        if flows.rows > connections.rows:
+            raise ValueError("more flows than the columns have room for")
+        with nogil:
+            for row in range(flows.rows):
+                count += bool_of(marks, row)
+            connections.clear(count)
+            count = 0
+            for row in range(flows.rows):
+                if bool_of(marks, row):
+                    self.put(flows.columns, row, first, connections, count)
+                    count += 1
+        return count
+
+    cdef void put(
+        self,
+        const Values* flow,
+        Py_ssize_t row,
+        uint32_t first,
+        Columns out,
+        Py_ssize_t to,
+    ) noexcept nogil:
+        cdef uint32_t protocol = u32_of(&flow[PROTOCOL], row)
+        cdef uint32_t point = u32_of(&flow[POINT], row)
+        cdef bint is_tcp = bool_of(&self.protocols.columns[IS_TCP], protocol)
+        cdef bint is_icmp = bool_of(&self.protocols.columns[IS_ICMP], protocol)
+        cdef const Values* about = self.points.columns
+        cdef uint64_t ends[2]
+        cdef int side, c, s
+        for side in range(2):
+            ends[side] = <uint64_t>u32_of(&flow[IP + side], row) << PORT_BITS
+            if is_known(&flow[PORT + side], row):
+                ends[side] |= u16_of(&flow[PORT + side], row)
+            elif is_known(&flow[ICMP_ID], row):
+                ends[side] |= u16_of(&flow[ICMP_ID], row)
+        # An echo's reply does not make its sender the client.
+        c = is_icmp and u8_of(&flow[ICMP_TYPE], row) in (ECHO_REPLY, ECHO_REPLY_V6)
+        if is_tcp:
+            if not (is_known(&flow[ISN], row) or is_known(&flow[ISN + 1], row)):
+                c ^= self.turns_tcp(flow, row, ends)
+        else:
+            c ^= self.turns(flow, row, ends[c], ends[1 - c], is_icmp)
+        s = 1 - c
+        put_u32(out, TO_GROUP, to, first + <uint32_t>row, True)
+        put_u64(out, TO_FLOW_ID, to, u64_of(&flow[FLOW_ID], row), True)
+        put_u32(out, TO_POINT, to, point, True)
+        put_u32(out, TO_PROTOCOL, to, protocol, True)
+        put_u64(out, TO_CLIENT, to, ends[c], True)
+        put_u64(out, TO_SERVER, to, ends[s], True)
+        put_u8(
+            out, TO_CLIENT_TTL, to,
+            u8_of(&flow[TTL + c], row), is_known(&flow[TTL + c], row),
+        )
+        put_u32(
+            out, TO_CLIENT_OUTER, to,
+            u32_of(&flow[OUTER + c], row), is_known(&flow[OUTER + c], row),
+        )
+        put_bit(out, TO_IS_TUNNELED, to, is_known(&flow[TUNNEL], row), True)
+        put_u32(
+            out, TO_NODE, to, u32_of(&about[NODE], point), is_known(&about[NODE], point)
+        )
+        put_bit(out, TO_IS_OVERLAY, to, bool_of(&about[IS_OVERLAY], point), True)
+        put_bit(out, TO_IS_POD_SIDE, to, bool_of(&about[IS_POD_SIDE], point), True)
+        copy(out, TO_RAW_START, to, &flow[START], row)
+        self.put_time(out, TO_START, to, &flow[START], row, point)
+        self.put_time(out, TO_END, to, &flow[END], row, point)
+        put_bit(out, TO_IS_ANSWERED, to, is_answered(flow, row, s, is_tcp), True)
+        put_bit(
+            out, TO_IS_NUMBERED, to,
+            is_known(&flow[ISN], row) and is_known(&flow[ISN + 1], row), True,
+        )
+        copy(out, TO_REQUESTS, to, &flow[REQUESTS], row)
+        copy(out, TO_HANDSHAKE_RTT, to, &flow[HANDSHAKE_RTT], row)
+        put_u32(
+            out, TO_TCP_STATE, to,
+            u32_of(&flow[TCP_STATE], row), is_known(&flow[TCP_STATE], row),
+        )
+        put_u64(
+            out, TO_RETRANSMITS, to,
+            u64_of(&flow[RETRANSMITS], row) + u64_of(&flow[RETRANSMITS + 1], row),
+            is_known(&flow[RETRANSMITS], row)
+            and is_known(&flow[RETRANSMITS + 1], row),
+        )
+        put_counters(out, to, flow, row, c)
+
+    cdef bint turns(
+        self,
+        const Values* flow,
+        Py_ssize_t row,
+        uint64_t client,
+        uint64_t server,
+        bint is_icmp,
+    ) noexcept nogil:
+        """Tell whether the client of what has no SYN is the other end.
+
+        What is known to serve tells; else an answer of which the question was not seen.
+        """
+        cdef bint serves = number_of(&self.told, client) != 0
+        cdef uint32_t ports[2]
+        if serves != (number_of(&self.told, server) != 0):
+            return serves
+        if is_icmp or u64_of(&flow[PACKETS + 1], row):
+            return False
+        ports[0], ports[1] = client & PORT_MASK, server & PORT_MASK
+        return (ports[0] < LEAST_TAKEN and ports[1] >= LEAST_TAKEN) or (
+            ports[0] < EPHEMERAL and ports[1] >= EPHEMERAL
+        )
+
+    cdef bint turns_tcp(
+        self, const Values* flow, Py_ssize_t row, const uint64_t* ends
+    ) noexcept nogil:
+        """Tell the same of a TCP connection whose beginning was not seen."""
+        cdef uint64_t about[2]
+        cdef uint32_t ports[2]
+        cdef int side
+        # A beginning without flags shows its first packet all the same.
+        if is_known(&flow[SEQ_START], row) and not (
+            is_known(&flow[FLAGS], row) or is_known(&flow[FLAGS + 1], row)
+        ):
+            return False
+        for side in range(2):
+            ports[side] = ends[side] & PORT_MASK
+            about[side] = number_of(&self.serving, ends[side])
+        if about[0] != about[1]:
+            return about[0] != 0
+        for side in range(2):
+            about[side] = number_of(&self.tunnels, ends[side] >> PORT_BITS)
+        if about[0] != about[1]:
+            return about[1] != 0
+        for side in range(2):
+            about[side] = number_of(&self.met, ends[side])
+        if about[0] != about[1]:
+            return about[0] > about[1]
+        if (ports[0] < LEAST_TAKEN) != (ports[1] < LEAST_TAKEN):
+            return ports[0] < LEAST_TAKEN
+        if (ports[0] >= EPHEMERAL) != (ports[1] >= EPHEMERAL):
+            return ports[1] >= EPHEMERAL
+        for side in range(2):
+            about[side] = (
+                FIRST_NODE_PORT <= ports[side] <= LAST_NODE_PORT
+                and number_of(&self.nodes, ends[side] >> PORT_BITS)
+            )
+        if about[0] != about[1]:
+            return about[0] != 0
+        return ports[0] < ports[1]
+
+    cdef void put_time(
+        self,
+        Columns out,
+        int column,
+        Py_ssize_t to,
+        const Values* times,
+        Py_ssize_t row,
+        uint32_t point,
+    ) noexcept nogil:
+        """Set a time back to what the clock of reference showed."""
+        cdef const double* offset = <const double*>self.points.columns[OFFSET].data
+        cdef const double* drift = <const double*>self.points.columns[DRIFT].data
+        cdef const double* at = <const double*>self.points.columns[AT].data
+        cdef int64_t time = <int64_t>u64_of(times, row)
+        if offset[point] or drift[point]:
+            time -= <int64_t>rint(
+                offset[point] + drift[point] * <double>(time - <int64_t>at[point])
+            )
+        put_u64(out, column, to, <uint64_t>time, is_known(times, row))
+
+
+cdef bint put_all(KeyMap* map, Arrays keys) noexcept nogil:
+    """Put keys into a table, with the numbers in a second column if there is one."""
+    cdef Py_ssize_t row
+    cdef KeySlot* slot
+    for row in range(keys.rows):
+        slot = slot_for(map, u64_of(&keys.columns[0], row))
+        if slot == NULL:
+            return False
+        slot.number = u32_of(&keys.columns[1], row) if keys.count > 1 else 1
+    return True
+
+
+cdef inline void copy(
+    Columns out, int column, Py_ssize_t to, const Values* values, Py_ssize_t row
+) noexcept nogil:
+    put_u64(out, column, to, u64_of(values, row), is_known(values, row))
+
+
+cdef inline bint is_answered(
+    const Values* flow, Py_ssize_t row, int server, bint is_tcp
+) noexcept nogil:
+    """Tell whether the server took the connection."""
+    cdef const Values* flags = &flow[FLAGS + server]
+    cdef const Values* payload = &flow[PAYLOAD + server]
+    if not is_tcp and u64_of(&flow[PACKETS + server], row):
+        return True
+    if is_known(flags, row) and (u8_of(flags, row) & SYN_ACK) == SYN_ACK:
+        return True
+    return is_known(payload, row) and u64_of(payload, row) > 0
+
+
+cdef inline void put_counters(
+    Columns out, Py_ssize_t to, const Values* flow, Py_ssize_t row, int client
+) noexcept nogil:
+    """Write both sides' counters, without copies that cannot be told apart."""
+    cdef uint64_t copies = u64_of(&flow[COPIES], row)
+    cdef uint64_t value, frames
+    cdef double share = 1
+    cdef int counter, side
+    cdef const Values* values
+    if copies:
+        frames = u64_of(&flow[PACKETS], row) + u64_of(&flow[PACKETS + 1], row)
+        share = <double>(frames - copies) / <double>frames
+    for counter in range(3):
+        for side in range(2):
+            values = &flow[PACKETS + 2 * counter + (side ^ client)]
+            value = u64_of(values, row)
+            if copies:
+                value = <uint64_t>rint(<double>value * share)
+            put_u64(
+                out, TO_PACKETS + 2 * counter + side, to, value, is_known(values, row)
+            )
