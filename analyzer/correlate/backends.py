@@ -104,9 +104,10 @@ def with_backends(
         The same, with ``backend_ip``, ``backend_port``, ``endpoint_pod``,
         ``endpoint_node`` and ``backend_evidence``.
     """
+    # One that is not ready now may have been, and one that served may be no more.
     endpoints = (
         known.endpoints.lazy()
-        .filter(pl.col("is_ready") & pl.col("is_complete"))
+        .filter("is_complete")
         .unique([*SERVICE, "protocol", "backend_ip", "backend_port"])
         .with_columns(is_v6=is_v6("backend_ip"))
         .sort("backend_ip", "backend_port")

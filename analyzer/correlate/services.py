@@ -23,8 +23,8 @@ class Services(NamedTuple):
     ``fronts`` has one row per ``end`` (u64), ``protocol`` and service: ``kind`` and its
     names. ``endpoints`` has one row per address behind a service's port: its ``end``
     (null if no flow has the address), ``backend_ip``, ``backend_port``,
-    ``backend_node``, ``backend_pod``, ``is_ready`` and ``is_complete``, whether all
-    endpoints of that port and IP version are known.
+    ``backend_node``, ``backend_pod`` and ``is_complete``, whether all endpoints of that
+    port and IP version are known.
 
     Of the IP versions in ``listed``, all services are known; of those in ``resolved``,
     all their endpoints, too. Of those in ``ruled``, all services are known by the
@@ -74,7 +74,6 @@ def services(roles: pl.DataFrame, cluster: Cluster | None) -> Services:
             "backend_port",
             "backend_node",
             "backend_pod",
-            "is_ready",
             "is_complete",
         ),
         listed=listed,

@@ -169,6 +169,27 @@ def test_an_endpoint_of_an_unknown_node_may_be_on_this_one(tmp_path):
     assert row["candidates"] == [f"{POD_A}:80", "10.1.2.99:80"]
 
 
+@pytest.mark.parametrize(
+    ("unready", "evidence", "backend", "candidates"),
+    [
+        (POD_A, "eliminated", POD_A, None),
+        ("10.1.2.99", "ambiguous", None, [f"{POD_A}:80", "10.1.2.99:80"]),
+    ],
+)
+def test_an_endpoint_that_is_not_ready_may_have_been(
+    unready, evidence, backend, candidates, tmp_path
+):
+    wire = local_and_remote(tmp_path)
+    others = {POD_A, POD_B, "10.1.2.99"} if backend is None else {POD_A, POD_B}
+    slices = a_slice("web", *((ip, 80) for ip in sorted(others)))
+    for endpoint in slices["endpoints"]:
+        if endpoint["addresses"] == [unready]:
+            endpoint["conditions"] = {"ready": False}
+    row = stayed(wire, lab.cluster(tmp_path, slices))
+    assert (row["backend_ip"], row["backend_evidence"]) == (backend, evidence)
+    assert row["candidates"] == candidates
+
+
 def test_an_endpoint_of_an_unknown_port_is_not_passed_over(tmp_path):
     wire = local_and_remote(tmp_path)
     more = a_slice("web", (POD_B, 80))
