@@ -17,7 +17,6 @@ from analyzer._cext.arrays cimport (
     bool_of,
     is_known,
     u8_of,
-    u16_of,
     u32_of,
     u64_of,
 )
@@ -27,6 +26,39 @@ from analyzer._cext.columns cimport (
     put_u8,
     put_u32,
     put_u64,
+)
+from cext.conversation cimport (
+    ALONE,
+    ECHO_REPLY,
+    ECHO_REPLY_V6,
+    IS_ICMP,
+    IS_TCP,
+    PORT_BITS,
+    PORT_MASK,
+    PROTOCOL_COLUMNS,
+    end_of,
+)
+from cext.flow_schema cimport (
+    COLUMN_COUNT,
+    COPIES,
+    END_TIME,
+    FLOW_ID,
+    HANDSHAKE_RTT,
+    ICMP_TYPE,
+    ORIGINATOR_ISN,
+    ORIGINATOR_PACKETS,
+    ORIGINATOR_PAYLOAD_BYTES,
+    ORIGINATOR_RETRANSMITS,
+    ORIGINATOR_SEQ_START,
+    ORIGINATOR_TCP_FLAGS,
+    ORIGINATOR_TTL,
+    OUTER_ORIGINATOR_IP,
+    POINT,
+    PROTOCOL,
+    REQUESTS,
+    START_TIME,
+    TCP_STATE,
+    TUNNEL,
 )
 from cext.keymap cimport (
     KeyMap,
@@ -38,58 +70,11 @@ from cext.keymap cimport (
 )
 
 cdef enum:
-    PORT_BITS = 16
-    PORT_MASK = 0xFFFF
-    ECHO_REPLY = 0
-    ECHO_REPLY_V6 = 129
     SYN_ACK = 0x12
     LEAST_TAKEN = 1024          # where MASQUERADE --random-fully begins
     EPHEMERAL = 32768           # where ip_local_port_range begins
     FIRST_NODE_PORT = 30000     # --service-node-port-range
     LAST_NODE_PORT = 32767
-
-# Columns of flows; of those of both directions, the originator's comes first.
-cdef enum:
-    FLOW_ID
-    PROTOCOL                    # codes of texts, as in all columns of names
-    POINT
-    IP
-    IP_OF_RESPONDER
-    PORT
-    PORT_OF_RESPONDER
-    OUTER
-    OUTER_OF_RESPONDER
-    PACKETS
-    PACKETS_OF_RESPONDER
-    BYTES
-    BYTES_OF_RESPONDER
-    PAYLOAD
-    PAYLOAD_OF_RESPONDER
-    RETRANSMITS
-    RETRANSMITS_OF_RESPONDER
-    FLAGS
-    FLAGS_OF_RESPONDER
-    ISN
-    ISN_OF_RESPONDER
-    TTL
-    TTL_OF_RESPONDER
-    SEQ_START
-    ICMP_TYPE
-    ICMP_ID
-    TUNNEL
-    START
-    END
-    TCP_STATE
-    HANDSHAKE_RTT
-    REQUESTS
-    COPIES
-    FLOW_COLUMNS
-
-# Columns of protocols, by their codes.
-cdef enum:
-    IS_TCP
-    IS_ICMP
-    PROTOCOL_COLUMNS
 
 # Columns of points, by their codes.
 cdef enum:
@@ -140,7 +125,7 @@ cdef class Filler:
     Parameters
     ----------
     protocols : Arrays
-        One row per code of a protocol: whether it is TCP, and one of ICMP (bool).
+        See :mod:`analyzer.correlate.flow_arrays`.
     points : Arrays
         One row per code of a point: its node's code (u32), whether it is in an overlay
         or at a pod (bool), and its clock's offset, drift and moment (f64; offset and
@@ -198,7 +183,13 @@ cdef class Filler:
         close_keys(&self.tunnels)
         close_keys(&self.nodes)
 
-    def fill(self, Arrays flows, uint32_t first, Columns connections):
+    def fill(
+        self,
+        Arrays flows,
+        uint32_t first,
+        Arrays told,
+        Columns connections,
+    ):
         """Fill columns with those flows that are marked.
 
         Several threads may fill columns of their own at the same time.
@@ -206,10 +197,12 @@ cdef class Filler:
         Parameters
         ----------
         flows : Arrays
-            The columns that :mod:`analyzer.correlate.alone` lists, and behind them
-            which flows to take (bool).
+            See :mod:`analyzer.correlate.flow_arrays`.
         first : int
             Number of the first of these flows.
+        told : Arrays
+            One column (u8) of all flows: 1 for those to take, see
+            :mod:`analyzer.correlate.company`.
         connections : Columns
             Those that :mod:`analyzer.correlate.alone` lists, with room for as many
             rows.
@@ -219,19 +212,18 @@ cdef class Filler:
         int
             Rows filled.
         """
-        cdef const Values* marks = &flows.columns[FLOW_COLUMNS]
         cdef Py_ssize_t row, count = 0
-        if flows.count != FLOW_COLUMNS + 1 or connections.count != CONNECTION_COLUMNS:
+        if flows.count != COLUMN_COUNT or connections.count != CONNECTION_COLUMNS:
             raise ValueError("columns of flows or connections are missing")
-        if flows.rows > connections.rows:
-            raise ValueError("more flows than the columns have room for")
+        if flows.rows > connections.rows or first + flows.rows > told.rows:
+            raise ValueError("more flows than are told of, or than have room")
         with nogil:
             for row in range(flows.rows):
-                count += bool_of(marks, row)
+                count += u8_of(told.columns, first + row) == ALONE
             connections.clear(count)
             count = 0
             for row in range(flows.rows):
-                if bool_of(marks, row):
+                if u8_of(told.columns, first + row) == ALONE:
                     self.put(flows.columns, row, first, connections, count)
                     count += 1
         return count
@@ -249,18 +241,16 @@ cdef class Filler:
         cdef bint is_tcp = bool_of(&self.protocols.columns[IS_TCP], protocol)
         cdef bint is_icmp = bool_of(&self.protocols.columns[IS_ICMP], protocol)
         cdef const Values* about = self.points.columns
-        cdef uint64_t ends[2]
-        cdef int side, c, s
-        for side in range(2):
-            ends[side] = <uint64_t>u32_of(&flow[IP + side], row) << PORT_BITS
-            if is_known(&flow[PORT + side], row):
-                ends[side] |= u16_of(&flow[PORT + side], row)
-            elif is_known(&flow[ICMP_ID], row):
-                ends[side] |= u16_of(&flow[ICMP_ID], row)
+        cdef const Values* isns = &flow[ORIGINATOR_ISN]
+        cdef const Values* again = &flow[ORIGINATOR_RETRANSMITS]
+        cdef const Values* ttl
+        cdef const Values* outer
+        cdef uint64_t[2] ends = [end_of(flow, 0, row), end_of(flow, 1, row)]
+        cdef int c, s
         # An echo's reply does not make its sender the client.
         c = is_icmp and u8_of(&flow[ICMP_TYPE], row) in (ECHO_REPLY, ECHO_REPLY_V6)
         if is_tcp:
-            if not (is_known(&flow[ISN], row) or is_known(&flow[ISN + 1], row)):
+            if not (is_known(&isns[0], row) or is_known(&isns[1], row)):
                 c ^= self.turns_tcp(flow, row, ends)
         else:
             c ^= self.turns(flow, row, ends[c], ends[1 - c], is_icmp)
@@ -271,27 +261,23 @@ cdef class Filler:
         put_u32(out, TO_PROTOCOL, to, protocol, True)
         put_u64(out, TO_CLIENT, to, ends[c], True)
         put_u64(out, TO_SERVER, to, ends[s], True)
-        put_u8(
-            out, TO_CLIENT_TTL, to,
-            u8_of(&flow[TTL + c], row), is_known(&flow[TTL + c], row),
-        )
-        put_u32(
-            out, TO_CLIENT_OUTER, to,
-            u32_of(&flow[OUTER + c], row), is_known(&flow[OUTER + c], row),
-        )
+        ttl = &flow[ORIGINATOR_TTL + c]
+        put_u8(out, TO_CLIENT_TTL, to, u8_of(ttl, row), is_known(ttl, row))
+        outer = &flow[OUTER_ORIGINATOR_IP + c]
+        put_u32(out, TO_CLIENT_OUTER, to, u32_of(outer, row), is_known(outer, row))
         put_bit(out, TO_IS_TUNNELED, to, is_known(&flow[TUNNEL], row), True)
         put_u32(
             out, TO_NODE, to, u32_of(&about[NODE], point), is_known(&about[NODE], point)
         )
         put_bit(out, TO_IS_OVERLAY, to, bool_of(&about[IS_OVERLAY], point), True)
         put_bit(out, TO_IS_POD_SIDE, to, bool_of(&about[IS_POD_SIDE], point), True)
-        copy(out, TO_RAW_START, to, &flow[START], row)
-        self.put_time(out, TO_START, to, &flow[START], row, point)
-        self.put_time(out, TO_END, to, &flow[END], row, point)
+        copy(out, TO_RAW_START, to, &flow[START_TIME], row)
+        self.put_time(out, TO_START, to, &flow[START_TIME], row, point)
+        self.put_time(out, TO_END, to, &flow[END_TIME], row, point)
         put_bit(out, TO_IS_ANSWERED, to, is_answered(flow, row, s, is_tcp), True)
         put_bit(
             out, TO_IS_NUMBERED, to,
-            is_known(&flow[ISN], row) and is_known(&flow[ISN + 1], row), True,
+            is_known(&isns[0], row) and is_known(&isns[1], row), True,
         )
         copy(out, TO_REQUESTS, to, &flow[REQUESTS], row)
         copy(out, TO_HANDSHAKE_RTT, to, &flow[HANDSHAKE_RTT], row)
@@ -301,9 +287,8 @@ cdef class Filler:
         )
         put_u64(
             out, TO_RETRANSMITS, to,
-            u64_of(&flow[RETRANSMITS], row) + u64_of(&flow[RETRANSMITS + 1], row),
-            is_known(&flow[RETRANSMITS], row)
-            and is_known(&flow[RETRANSMITS + 1], row),
+            u64_of(&again[0], row) + u64_of(&again[1], row),
+            is_known(&again[0], row) and is_known(&again[1], row),
         )
         put_counters(out, to, flow, row, c)
 
@@ -323,7 +308,7 @@ cdef class Filler:
         cdef uint32_t ports[2]
         if serves != (number_of(&self.told, server) != 0):
             return serves
-        if is_icmp or u64_of(&flow[PACKETS + 1], row):
+        if is_icmp or u64_of(&flow[ORIGINATOR_PACKETS + 1], row):
             return False
         ports[0], ports[1] = client & PORT_MASK, server & PORT_MASK
         return (ports[0] < LEAST_TAKEN and ports[1] >= LEAST_TAKEN) or (
@@ -338,8 +323,9 @@ cdef class Filler:
         cdef uint32_t ports[2]
         cdef int side
         # A beginning without flags shows its first packet all the same.
-        if is_known(&flow[SEQ_START], row) and not (
-            is_known(&flow[FLAGS], row) or is_known(&flow[FLAGS + 1], row)
+        if is_known(&flow[ORIGINATOR_SEQ_START], row) and not (
+            is_known(&flow[ORIGINATOR_TCP_FLAGS], row)
+            or is_known(&flow[ORIGINATOR_TCP_FLAGS + 1], row)
         ):
             return False
         for side in range(2):
@@ -411,9 +397,9 @@ cdef inline bint is_answered(
     const Values* flow, Py_ssize_t row, int server, bint is_tcp
 ) noexcept nogil:
     """Tell whether the server took the connection."""
-    cdef const Values* flags = &flow[FLAGS + server]
-    cdef const Values* payload = &flow[PAYLOAD + server]
-    if not is_tcp and u64_of(&flow[PACKETS + server], row):
+    cdef const Values* flags = &flow[ORIGINATOR_TCP_FLAGS + server]
+    cdef const Values* payload = &flow[ORIGINATOR_PAYLOAD_BYTES + server]
+    if not is_tcp and u64_of(&flow[ORIGINATOR_PACKETS + server], row):
         return True
     if is_known(flags, row) and (u8_of(flags, row) & SYN_ACK) == SYN_ACK:
         return True
@@ -430,11 +416,12 @@ cdef inline void put_counters(
     cdef int counter, side
     cdef const Values* values
     if copies:
-        frames = u64_of(&flow[PACKETS], row) + u64_of(&flow[PACKETS + 1], row)
+        frames = u64_of(&flow[ORIGINATOR_PACKETS], row)
+        frames += u64_of(&flow[ORIGINATOR_PACKETS + 1], row)
         share = <double>(frames - copies) / <double>frames
     for counter in range(3):
         for side in range(2):
-            values = &flow[PACKETS + 2 * counter + (side ^ client)]
+            values = &flow[ORIGINATOR_PACKETS + 2 * counter + (side ^ client)]
             value = u64_of(values, row)
             if copies:
                 value = <uint64_t>rint(<double>value * share)

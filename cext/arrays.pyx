@@ -13,20 +13,23 @@ cdef class Arrays:
 
     Parameters
     ----------
-    arrays : sequence of pa.Array
-        Of numbers, times or booleans.
+    arrays : sequence of pa.Array or None
+        Of numbers, times or booleans; None stands for a column that nobody reads.
     """
 
     def __cinit__(self, arrays):
         cdef int column
         cdef Py_ssize_t offset
         self.count = len(arrays)
-        self.rows = len(arrays[0]) if self.count else 0
+        read = [array for array in arrays if array is not None]
+        self.rows = len(read[0]) if read else 0
         self.columns = <Values*>calloc(self.count + 1, sizeof(Values))
         self.buffers = <Py_buffer*>calloc(2 * self.count + 1, sizeof(Py_buffer))
         if self.columns == NULL or self.buffers == NULL:
             raise MemoryError
         for column, array in enumerate(arrays):
+            if array is None:
+                continue
             if len(array) != self.rows:
                 raise ValueError("columns are of unequal length")
             validity, data = array.buffers()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.tables.expressions import host_of, is_v6
 
@@ -82,37 +82,38 @@ def infer(flows: pl.LazyFrame, connections: pl.LazyFrame) -> Inferred:
     return Inferred(_nodes(flows, connections), _services(connections))
 
 
-def roles_in_tunnels(flows: pl.LazyFrame) -> pl.DataFrame:
-    """Tell nodes, tunnel addresses and pods by the tunnels around them.
+class Tunnels(NamedTuple):
+    """What is inside of tunnels, and what they are between.
+
+    ``inside`` has one row per address: ``code`` (u32, of the categorical), ``outer``
+    and ``last`` (u32, the least and the greatest code of the outer addresses on its
+    side), ``is_own`` (bool, whether it sent with a TTL that nobody had lowered).
+    ``pairs`` has one row per ``point`` (categorical), ``outer_originator`` and
+    ``outer_responder`` (u32, codes of their addresses).
+    """
+
+    inside: pl.DataFrame
+    pairs: pl.DataFrame
+
+
+def tunnels(flows: pl.LazyFrame) -> Tunnels:
+    """Tell what is inside of tunnels.
 
     Parameters
     ----------
     flows : pl.LazyFrame
         The flows table.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row per address in or around tunnels: ``code`` (u32, of the categorical),
-        ``role`` (str: node, tunnel, pod), ``outer`` (u32, the node's address; null if
-        the address was seen at several) and ``node`` (str, null if no point's name
-        tells).
     """
     import polars as pl
 
-    tunneled = (
-        flows.filter(pl.col("outer_originator_ip").is_not_null())
-        .select(
-            "point",
-            "originator_ttl",
-            "responder_ttl",
-            "outer_originator_ip",
-            outer_originator=pl.col("outer_originator_ip").to_physical(),
-            outer_responder=pl.col("outer_responder_ip").to_physical(),
-            originator=pl.col("originator_ip").to_physical(),
-            responder=pl.col("responder_ip").to_physical(),
-        )
-        .collect()
+    tunneled = flows.filter(pl.col("outer_originator_ip").is_not_null()).select(
+        "point",
+        "originator_ttl",
+        "responder_ttl",
+        outer_originator=pl.col("outer_originator_ip").to_physical(),
+        outer_responder=pl.col("outer_responder_ip").to_physical(),
+        originator=pl.col("originator_ip").to_physical(),
+        responder=pl.col("responder_ip").to_physical(),
     )
     sides = pl.concat(
         [
@@ -124,28 +125,47 @@ def roles_in_tunnels(flows: pl.LazyFrame) -> pl.DataFrame:
             for side in ("originator", "responder")
         ]
     )
-    inner = (
-        sides.group_by("code")
-        .agg(
-            pl.col("outer").min(),
-            pl.col("outer").max().alias("last"),
-            pl.col("is_own").any(),
-        )
-        .select(
-            "code",
-            role=pl.when("is_own").then(pl.lit("tunnel")).otherwise(pl.lit("pod")),
-            outer=pl.when(pl.col("outer") == pl.col("last")).then("outer"),
-        )
+    inside = sides.group_by("code").agg(
+        pl.col("outer").min(),
+        pl.col("outer").max().alias("last"),
+        pl.col("is_own").any(),
     )
-    nodes = sides.select(
-        code=pl.col("outer").unique(), role=pl.lit("node")
-    ).with_columns(outer=pl.col("code"))
+    pairs = tunneled.select("point", "outer_originator", "outer_responder").unique()
+    return Tunnels(*pl.collect_all([inside, pairs]))
+
+
+def roles_in_tunnels(found: Tunnels) -> pl.DataFrame:
+    """Tell nodes, tunnel addresses and pods by the tunnels around them.
+
+    Parameters
+    ----------
+    found : Tunnels
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per address in or around tunnels: ``code`` (u32, of the categorical),
+        ``role`` (str: node, tunnel, pod), ``outer`` (u32, the node's address; null if
+        the address was seen at several) and ``node`` (str, null if no point's name
+        tells).
+    """
+    import polars as pl
+
+    inner = found.inside.select(
+        "code",
+        role=pl.when("is_own").then(pl.lit("tunnel")).otherwise(pl.lit("pod")),
+        outer=pl.when(pl.col("outer") == pl.col("last")).then("outer"),
+    )
+    outer = [found.pairs[f"outer_{side}"] for side in ("originator", "responder")]
+    nodes = pl.select(code=pl.concat(outer).unique(), role=pl.lit("node")).with_columns(
+        outer=pl.col("code")
+    )
     return pl.concat([nodes, inner.join(nodes, on="code", how="anti")]).join(
-        _node_names(tunneled), on="outer", how="left"
+        _node_names(found.pairs), on="outer", how="left"
     )
 
 
-def _node_names(tunneled: pl.DataFrame) -> pl.DataFrame:
+def _node_names(pairs: pl.DataFrame) -> pl.DataFrame:
     """Name nodes by the host part of the points where all tunnels have one end.
 
     Returns
@@ -158,11 +178,12 @@ def _node_names(tunneled: pl.DataFrame) -> pl.DataFrame:
 
     point = pl.col("point").cast(pl.String)
     host = ["node", "is_v6"]
+    address = pl.col("outer_originator").cat.to(pl.Categorical)
     pairs = (
-        tunneled.unique(["point", "outer_originator", "outer_responder"])
-        .filter(point.str.contains("/", literal=True))
+        pairs.filter(point.str.contains("/", literal=True))
+        .with_columns(address=address)
         .select(
-            is_v6=is_v6("outer_originator_ip"),
+            is_v6=is_v6("address"),
             node=host_of("point"),
             low=pl.min_horizontal("outer_originator", "outer_responder"),
             high=pl.max_horizontal("outer_originator", "outer_responder"),
@@ -236,7 +257,7 @@ def _nodes(flows: pl.LazyFrame, connections: pl.LazyFrame) -> tuple[InferredNode
         .collect()
     )
     roles = (
-        roles_in_tunnels(flows)
+        roles_in_tunnels(tunnels(flows))
         .filter(pl.col("outer").is_not_null())
         .filter(
             (pl.col("role") != "pod")

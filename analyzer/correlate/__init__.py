@@ -19,22 +19,21 @@ from analyzer.correlate.alone import Alone
 from analyzer.correlate.backends import watched
 from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import clocks_table
-from analyzer.correlate.company import with_company
+from analyzer.correlate.company import ALONE, IN_COMPANY, company
 from analyzer.correlate.connections import AHEAD, Connections, Names, coded
 from analyzer.correlate.conntrack import translations, with_conntrack
+from analyzer.correlate.flow_arrays import flow_arrays
 from analyzer.correlate.grouping import group, on_one_clock
 from analyzer.correlate.hops import hops
 from analyzer.correlate.legs import in_path_order, known_ends, oriented
 from analyzer.correlate.naming import believed, rewritten
 from analyzer.correlate.services import services
 from analyzer.correlate.sightings import (
-    by_flows,
     by_side,
-    host_names,
-    point_spans,
     samples,
     sightings,
 )
+from analyzer.correlate.survey import by_flows, survey
 from analyzer.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
@@ -99,38 +98,28 @@ def correlate_in_parts(
     reuse : bool
         Fill the same buffers again and again: the last batch but one is lost.
     """
+    arrays = flow_arrays(flows)
+    seen = survey(flows, arrays)
+    told = company(flows, arrays)
     numbered = flows.with_row_index("flow")
-    every = numbered.lazy()
-    company = with_company(every)
-    several = company.filter("has_company")["flow"]
-    shared = (
-        every
-        if several.len() == numbered.height
-        else numbered.filter(_mask(numbered, several)).lazy()
-    )
-    hosts = host_names(every)
-    spans = point_spans(every, hosts)
-    grouped = group(sightings(shared, hosts), shared, by_flows(spans))
+    shared = numbered.filter(told == IN_COMPANY).lazy()
+    grouped = group(sightings(shared, seen.points), shared, by_flows(seen.spans))
     joined = grouped.sightings
     is_joined = joined["group"].is_duplicated()
-    is_one = _mask(
-        numbered,
-        company.filter(~pl.col("has_company"))["flow"],
-        joined.filter(~is_joined)["flow"],
-    )
-    roles = address_roles(every, cluster)
+    told = told.scatter(joined.filter(~is_joined)["flow"], ALONE)
+    roles = address_roles(seen, numbered.lazy(), cluster)
     known = services(roles, cluster)
     joined = joined.filter(is_joined)
-    places = point_places(roles, every)
-    ends = known_ends(known, roles, joined, every.filter(pl.lit(is_one)))
+    places = point_places(roles, seen.points)
+    ends = known_ends(known, roles, joined, numbered.lazy().filter(told == ALONE))
     entries = translations(cluster, roles)
     sampled = samples(shared)
     joined = by_side(oriented(joined, ends))
     ordered = in_path_order(
-        with_places(joined, places), sampled, node_hosts(roles, hosts)
+        with_places(joined, places), sampled, node_hosts(roles, seen.points)
     )
     del joined
-    lone = Alone(flows, is_one, ends, places, hosts, grouped.clocks)
+    lone = Alone(arrays, told, ends, places, seen.points, grouped.clocks)
 
     parts = [with_conntrack(chains(ordered), entries)]
     if entries is not None:
@@ -158,7 +147,7 @@ def correlate_in_parts(
         coded=coded(whose),
         known=known,
         virtual=pl.concat([rewritten(part) for part in parts]).unique(),
-        watched=watched(every, on_one_clock(spans, grouped.clocks), roles),
+        watched=watched(seen.passing, on_one_clock(seen.spans, grouped.clocks), roles),
     )
     table = Connections(names, places, reuse=reuse)
     if entries is None:
@@ -171,11 +160,5 @@ def correlate_in_parts(
     return InParts(
         table.batches(chain(parts, rest)),
         hops(ordered, sampled, grouped.clocks),
-        clocks_table(grouped.clocks, hosts),
+        clocks_table(grouped.clocks, seen.points),
     )
-
-
-def _mask(frame: pl.DataFrame, *rows: pl.Series) -> pl.Series:
-    """Mark rows of a frame by their numbers."""
-    marks = pl.repeat(value=False, n=frame.height, eager=True)
-    return marks.scatter(pl.concat(rows), values=True)

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analyzer.cluster.inferred import roles_in_tunnels
-from analyzer.correlate.sightings import is_conversation
-from analyzer.tables.expressions import host_of
+from analyzer.cluster.inferred import Tunnels, roles_in_tunnels
 
 if TYPE_CHECKING:
     from analyzer.cluster import Cluster
+    from analyzer.correlate.survey import Survey
 
 #: Devices that packets pass before they are encapsulated, or after.
 OVERLAY = r"/(vxlan|flannel|geneve|genev_sys|tunl|wireguard|wg)[^/]*$"
@@ -21,13 +20,17 @@ ROLES = pl.Enum(["pod", "node", "tunnel", "service", "external"])
 _COLUMNS = ("code", "address", "role", "name", "namespace", "node", "workload")
 
 
-def address_roles(flows: pl.LazyFrame, cluster: Cluster | None) -> pl.DataFrame:
+def address_roles(
+    found: Survey, flows: pl.LazyFrame, cluster: Cluster | None
+) -> pl.DataFrame:
     """Tell whose each address is.
 
     Parameters
     ----------
+    found : Survey
+        What the flows show.
     flows : pl.LazyFrame
-        The flows table with its row index as ``flow``.
+        The flows table.
     cluster : Cluster, optional
 
     Returns
@@ -44,8 +47,8 @@ def address_roles(flows: pl.LazyFrame, cluster: Cluster | None) -> pl.DataFrame:
         if cluster is None
         else _without_ended(cluster, flows).rename({"kind": "role"})
     )
-    codes = _codes(flows, [named, *_told(cluster)])
-    inferred = roles_in_tunnels(flows.filter(is_conversation())).select(
+    codes = _codes(found.addresses, [named, *_told(cluster)])
+    inferred = roles_in_tunnels(Tunnels(found.inside, found.pairs)).select(
         "code", role_inferred="role", node_inferred="node"
     )
     return (
@@ -73,8 +76,15 @@ def in_code_order(roles: pl.DataFrame) -> pl.DataFrame:
     return codes.join(roles, on="code", how="left", maintain_order="left")
 
 
-def point_places(roles: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
+def point_places(roles: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
     """Tell what points are.
+
+    Parameters
+    ----------
+    roles : pl.DataFrame
+        See :func:`address_roles`.
+    points : pl.DataFrame
+        See :class:`analyzer.correlate.survey.Survey`.
 
     Returns
     -------
@@ -83,16 +93,12 @@ def point_places(roles: pl.DataFrame, flows: pl.LazyFrame) -> pl.DataFrame:
         ``is_overlay``, ``is_pod_side`` (bool).
     """
     nodes = roles.filter(pl.col("role").is_in(["node", "tunnel"]))["node"].drop_nulls()
-    point = pl.col("point").cast(pl.String)
-    host = host_of("point")
-    return (
-        flows.select(pl.col("point").unique())
-        .with_columns(
-            node=pl.when(host.is_in(nodes.implode())).then(host.cast(pl.Categorical)),
-            is_overlay=point.str.contains(OVERLAY),
-            is_pod_side=point.str.contains(_POD_SIDE),
-        )
-        .collect()
+    point, host = pl.col("point").cast(pl.String), pl.col("name")
+    return points.select(
+        "point",
+        node=pl.when(host.is_in(nodes.implode())).then(host.cast(pl.Categorical)),
+        is_overlay=point.str.contains(OVERLAY),
+        is_pod_side=point.str.contains(_POD_SIDE),
     )
 
 
@@ -113,7 +119,7 @@ def node_hosts(roles: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
     roles : pl.DataFrame
         See :func:`address_roles`.
     names : pl.DataFrame
-        See :func:`analyzer.correlate.sightings.host_names`.
+        ``points`` of :class:`analyzer.correlate.survey.Survey`.
     """
     return (
         roles.filter(pl.col("role") == "node")
@@ -171,31 +177,14 @@ def _told(cluster: Cluster | None) -> list[pl.DataFrame]:
     ]
 
 
-def _codes(flows: pl.LazyFrame, told: list[pl.DataFrame]) -> pl.DataFrame:
-    """Give each address a number; in flows it has one already, which it keeps.
+def _codes(seen: pl.DataFrame, told: list[pl.DataFrame]) -> pl.DataFrame:
+    """Give each address a number; what was seen has one already, which it keeps.
 
     Returns
     -------
     pl.DataFrame
         One row per address, sorted: ``address`` (str), ``code`` (u32).
     """
-    seen = (
-        pl.concat(
-            [
-                flows.select(pl.col(name).drop_nulls().unique().alias("address"))
-                for name in (
-                    "originator_ip",
-                    "responder_ip",
-                    "outer_originator_ip",
-                    "outer_responder_ip",
-                )
-            ]
-        )
-        .unique()
-        .select(pl.col("address").cast(pl.String), code=pl.col("address").to_physical())
-        .sort("address")
-        .collect()
-    )
     unused = pl.lit(seen["code"].max(), pl.UInt32).fill_null(0) + 1
     others = (
         pl.concat([table.select("address") for table in told])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -13,7 +14,7 @@ from analyzer._cext.arrays import Arrays
 from analyzer.correlate.addresses import in_code_order
 from analyzer.correlate.chains import COLUMNS
 from analyzer.correlate.clocks import clock_table
-from analyzer.tables.batch import BATCH_ROWS, buffers_in_turn
+from analyzer.tables.batch import buffers_in_turn
 from analyzer.tables.schema import Column, arrow_type
 from analyzer.threads import in_turn
 
@@ -22,41 +23,10 @@ if TYPE_CHECKING:
 
     from analyzer._cext.columns import Columns
     from analyzer.correlate.clocks import Clock
+    from analyzer.correlate.flow_arrays import FlowArrays
     from analyzer.correlate.legs import Ends
     from analyzer.tables.batch import BatchBuffers
 
-#: Columns of flows in the order of ``cext/alone.pyx``.
-_FLOW_COLUMNS = (
-    "flow_id",
-    "protocol",
-    "point",
-    *(
-        name.format(side)
-        for name in (
-            "{}_ip",
-            "{}_port",
-            "outer_{}_ip",
-            "{}_packets",
-            "{}_bytes",
-            "{}_payload_bytes",
-            "{}_retransmits",
-            "{}_tcp_flags",
-            "{}_isn",
-            "{}_ttl",
-        )
-        for side in ("originator", "responder")
-    ),
-    "originator_seq_start",
-    "icmp_type",
-    "icmp_id",
-    "tunnel",
-    "start_time",
-    "end_time",
-    "tcp_state",
-    "handshake_rtt",
-    "requests",
-    "copies",
-)
 #: What is filled, in the order of ``cext/alone.pyx``; texts are codes.
 _COLUMNS = tuple(
     Column(name, kind, "")
@@ -99,37 +69,31 @@ class Alone:
 
     Parameters
     ----------
-    flows : pl.DataFrame
+    flows : FlowArrays
         The flows table.
-    is_one : pl.Series
-        Which of them are a connection each (bool).
+    told : pl.Series
+        See :func:`analyzer.correlate.company.company`.
     ends : Ends
         What is known of who is the client.
     places : pl.DataFrame
         What points are, see :func:`analyzer.correlate.addresses.point_places`.
     hosts : pl.DataFrame
-        See :func:`analyzer.correlate.sightings.host_names`.
+        ``points`` of :class:`analyzer.correlate.survey.Survey`.
     times : dict of int to Clock
         Each host's clock.
     """
 
     def __init__(
         self,
-        flows: pl.DataFrame,
-        is_one: pl.Series,
+        flows: FlowArrays,
+        told: pl.Series,
         ends: Ends,
         places: pl.DataFrame,
         hosts: pl.DataFrame,
         times: dict[int, Clock],
     ) -> None:
-        columns = [flows[name].to_physical() for name in _FLOW_COLUMNS]
-        self._flows = pl.DataFrame([*columns, is_one.alias("is_one")])
-        protocols = flows.select(
-            pl.col("protocol").drop_nulls().unique().alias("name")
-        ).with_columns(
-            is_tcp=pl.col("name") == "tcp",
-            is_icmp=pl.col("name").is_in(["icmp", "icmp6"]),
-        )
+        self._parts = flows.parts
+        self._told = Arrays([told.to_arrow()])
         points = (
             places.join(hosts.select("point", "host"), on="point")
             .join(clock_table(times), on="host", how="left")
@@ -143,7 +107,7 @@ class Alone:
         )
         met = ends.met.select("end", pl.col("met").cast(pl.UInt32))
         self._filler = Filler(
-            _by_code(protocols, "name"),
+            flows.protocols,
             _by_code(points, "point"),
             _arrays(ends.told.to_frame()),
             _arrays(ends.seen.to_frame()),
@@ -169,16 +133,19 @@ class Alone:
         threads = pl.thread_pool_size()
         ahead = 0 if threads == 1 else threads
         fresh = buffers_in_turn(_COLUMNS, None if held is None else held + ahead)
-        firsts = range(0, self._flows.height, BATCH_ROWS)
+        firsts = accumulate(map(len, self._parts), initial=0)
         yield from in_turn(
-            (partial(self._part, first, *next(fresh)) for first in firsts), threads
+            (
+                partial(self._part, part, first, *next(fresh))
+                for part, first in zip(self._parts, firsts, strict=False)
+            ),
+            threads,
         )
 
     def _part(
-        self, first: int, buffers: BatchBuffers, columns: Columns
+        self, part: Arrays, first: int, buffers: BatchBuffers, columns: Columns
     ) -> pl.DataFrame:
-        part = self._flows[first : first + BATCH_ROWS]
-        count = self._filler.fill(_arrays(part), first, columns)
+        count = self._filler.fill(part, first, self._told, columns)
         filled = pl.from_arrow(buffers.batch(count, _SCHEMA))
         assert isinstance(filled, pl.DataFrame)  # noqa: S101  a batch, no column
         every = pl.int_range(count + 1, dtype=pl.Int64, eager=True).to_arrow()

@@ -23,14 +23,14 @@ _MOST_CANDIDATES = 32
 
 
 def watched(
-    flows: pl.LazyFrame, spans: pl.DataFrame, roles: pl.DataFrame
+    pairs: pl.DataFrame, spans: pl.DataFrame, roles: pl.DataFrame
 ) -> pl.DataFrame:
     """Find the nodes on whose NIC a capture would have shown what leaves them.
 
     Parameters
     ----------
-    flows : pl.LazyFrame
-        The flows table.
+    pairs : pl.DataFrame
+        ``passing`` of :class:`analyzer.correlate.survey.Survey`.
     spans : pl.DataFrame
         One row per ``point``: ``start`` and ``end`` of what was seen there (i64, ns).
     roles : pl.DataFrame
@@ -48,21 +48,11 @@ def watched(
     filtered for a service's port would make every backend look local.
     """
     names = roles.lazy().filter(pl.col("role") == "node").select("code", "node")
-    sides = ("originator", "responder")
-    pairs = (
-        flows.filter(pl.col("outer_originator_ip").is_not_null())
-        .group_by("point", *(f"outer_{side}_ip" for side in sides))
-        .agg(flows=pl.len())
-        .with_row_index("pair")
-        .collect()
-        .lazy()
-    )
+    numbered = pairs.lazy().with_row_index("pair")
     ends = pl.concat(
         [
-            pairs.select(
-                "point", "pair", "flows", code=pl.col(f"outer_{side}_ip").to_physical()
-            )
-            for side in sides
+            numbered.select("point", "pair", "flows", code=f"outer_{side}")
+            for side in ("originator", "responder")
         ]
     )
     # A point with one peer only does not tell which of the two it is at, unless its
@@ -73,7 +63,7 @@ def watched(
         .unique(["pair", "node"])
         .group_by("point", "node")
         .agg(ending=pl.col("flows").sum())
-        .join(pairs.group_by("point").agg(pl.col("flows").sum()), on="point")
+        .join(numbered.group_by("point").agg(pl.col("flows").sum()), on="point")
         .filter(pl.col("ending") == pl.col("flows"))
         .filter((pl.len().over("point") == 1) | is_named)
         .select("point", "node")

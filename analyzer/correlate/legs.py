@@ -45,8 +45,9 @@ class Ends(NamedTuple):
     """What ends (u64) tell of who is the client.
 
     ``told`` serve by cluster state, ``seen`` were seen to take a SYN. ``met`` has one
-    row per end of several connections of TCP: ``end``, ``met`` (how many); it is empty
-    if the beginning of all was seen. ``tunnels`` and ``nodes`` are codes of addresses.
+    row per end of several connections of TCP: ``end``, ``met`` (how many). Both are
+    empty if the beginning of all was seen. ``tunnels`` and ``nodes`` are codes of
+    addresses.
     """
 
     told: pl.Series
@@ -83,8 +84,9 @@ def known_ends(
     )
     every = pl.concat(
         [joined.lazy().filter(is_tcp).select(rest.collect_schema().names()), rest]
-    ).collect()
-    meetings = every if every.select((~_is_sure()).any()).item() else every.clear()
+    )
+    is_any_open = every.select((~_is_sure()).any()).collect().item()
+    meetings = every.collect() if is_any_open else every.clear().collect()
     # In one connection, NAT lets a client meet several.
     met = (
         pl.concat([meetings.lazy().select("group", end=side) for side in sides])
@@ -99,7 +101,7 @@ def known_ends(
         roles.filter(pl.col("role") == role)["code"].cast(pl.UInt64)
         for role in ("tunnel", "node")
     ]
-    return Ends(told, every.filter(_is_sure())["server"].unique(), met, *codes)
+    return Ends(told, meetings.filter(_is_sure())["server"].unique(), met, *codes)
 
 
 def oriented(seen: pl.DataFrame, known: Ends) -> pl.DataFrame:

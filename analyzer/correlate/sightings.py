@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import polars as pl
 
-from analyzer.tables.expressions import host_of
-
 _ECHOES = (8, 0, 128, 129)  # ICMP, ICMPv6: request and reply
 _ECHO_REPLIES = (0, 129)
 # UDP ports whose payload is a tunnel: what could not be taken out of it is no
@@ -71,7 +69,7 @@ def sightings(flows: pl.LazyFrame, names: pl.DataFrame) -> pl.DataFrame:
     flows : pl.LazyFrame
         The flows table with its row index as ``flow``.
     names : pl.DataFrame
-        See :func:`host_names`.
+        See :class:`analyzer.correlate.survey.Survey`.
 
     Returns
     -------
@@ -136,53 +134,6 @@ def _outer_ends() -> list[pl.Expr]:
 
 def _code(name: str) -> pl.Expr:
     return pl.col(name).to_physical()
-
-
-def host_names(flows: pl.LazyFrame) -> pl.DataFrame:
-    """Name the host of each point: what stands before the slash.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row per ``point`` (categorical): ``name`` (str), ``host`` (u32, numbers of
-        the names in their order).
-    """
-    return (
-        flows.select(pl.col("point").unique())
-        .with_columns(name=host_of("point"))
-        .with_columns(host=pl.col("name").rank("dense").cast(pl.UInt32) - 1)
-        .collect()
-    )
-
-
-def point_spans(flows: pl.LazyFrame, names: pl.DataFrame) -> pl.DataFrame:
-    """Tell what was seen at each point, and when.
-
-    Returns
-    -------
-    pl.DataFrame
-        One row per point with a sighting: ``point``, ``host``, ``start`` and ``end``
-        (i64, ns, not set right yet), ``flows`` (number of sightings).
-    """
-    spans = (
-        flows.filter(is_conversation())
-        .group_by("point")
-        .agg(
-            start=_code("start_time").min(), end=_code("end_time").max(), flows=pl.len()
-        )
-        .collect()
-    )
-    return spans.join(names.select("point", "host"), on="point")
-
-
-def by_flows(spans: pl.DataFrame) -> list[int]:
-    """List the hosts that captured, who saw the most flows first."""
-    return (
-        spans.group_by("host")
-        .agg(pl.col("flows").sum())
-        .sort("flows", "host", descending=[True, False])["host"]
-        .to_list()
-    )
 
 
 def is_conversation() -> pl.Expr:

@@ -10,21 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import analyzer
-from analyzer.correlate import alone, connections
+from analyzer.correlate import connections
 from analyzer.correlate.addresses import address_roles, point_places, with_places
 from analyzer.correlate.alone import Alone
 from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import Clock
+from analyzer.correlate.flow_arrays import flow_arrays
 from analyzer.correlate.grouping import on_one_clock
 from analyzer.correlate.legs import Ends, in_path_order, oriented
 from analyzer.correlate.sightings import (
     by_side,
     end,
-    host_names,
     is_conversation,
     samples,
     sightings,
 )
+from analyzer.correlate.survey import survey
 from analyzer.pipeline import write_tables
 from tests.frames import CAPTURES, sample_captures
 
@@ -73,9 +74,10 @@ def _clocks(hosts: pl.DataFrame, draw: random.Random) -> dict[int, Clock]:
 def _same(flows: pl.DataFrame, draw: random.Random) -> int:
     """Compare with what is made of groups of one; give how many they were."""
     numbered = flows.with_row_index("flow").lazy()
-    hosts = host_names(numbered)
-    roles = address_roles(numbered, None)
-    places = point_places(roles, numbered)
+    arrays = flow_arrays(flows)
+    found = survey(flows, arrays)
+    hosts = found.points
+    places = point_places(address_roles(found, numbered, None), hosts)
     ends, clocks = _ends(flows, draw), _clocks(hosts, draw)
 
     seen = on_one_clock(sightings(numbered, hosts), clocks).with_columns(group="flow")
@@ -85,9 +87,9 @@ def _same(flows: pl.DataFrame, draw: random.Random) -> int:
         pl.DataFrame(schema={"host": pl.UInt32, "outer": pl.UInt32}),
     )
     expected = chains(ordered)
-    is_one = numbered.select(is_conversation().fill_null(value=False)).collect()
-    found = Alone(flows, is_one.to_series(), ends, places, hosts, clocks)
-    made = pl.concat(found.parts(held=None))
+    is_one = flows.select(is_conversation().fill_null(value=False).cast(pl.UInt8))
+    lone = Alone(arrays, is_one.to_series(), ends, places, hosts, clocks)
+    made = pl.concat(lone.parts(held=None))
     for name in made.columns:
         assert made[name].equals(expected[name].cast(made[name].dtype)), name
     return made.height
@@ -133,7 +135,7 @@ def test_connections_do_not_depend_on_how_many_are_made_at_once(
     cluster = analyzer.Cluster.load(told) if told else None
     whole = analyzer.build_tables(path, cluster=cluster)
     with (
-        patch.object(alone, "BATCH_ROWS", 7),
+        patch("analyzer.correlate.flow_arrays.BATCH_ROWS", 7),
         patch.object(connections, "BATCH_ROWS", 5),
         patch.object(connections, "AHEAD", 3),
         patch("analyzer.correlate.AHEAD", 3),

@@ -9,6 +9,8 @@ import analyzer
 from analyzer import correlate
 from analyzer._cext.arrays import Arrays
 from analyzer._cext.repeats import Repeats, add_up
+from analyzer.correlate.company import ALONE, IN_COMPANY, company
+from analyzer.correlate.flow_arrays import flow_arrays
 from tests.frames import CAPTURES, sample_captures, sample_name
 
 RECORDED = sorted((CAPTURES / "cluster").glob("*/scenario.json"))
@@ -17,11 +19,10 @@ TABLES = ("connections", "hops", "clocks")
 
 def _with_company(monkeypatch):
     """Have everything looked at together."""
-    real = correlate.with_company
     monkeypatch.setattr(
         correlate,
-        "with_company",
-        lambda flows: real(flows).with_columns(has_company=pl.lit(value=True)),
+        "company",
+        lambda *flows: company(*flows).replace(ALONE, IN_COMPANY),
     )
 
 
@@ -50,10 +51,10 @@ def test_samples_are_searched_whole(path, monkeypatch):
 
 def test_most_of_a_capture_from_one_place_is_left_out():
     path = CAPTURES / "cluster" / "mixed" / "k8s-worker03.vxlan.calico.pcap.gz"
-    flows = analyzer.build_tables(path).flows
-    company = correlate.with_company(flows.with_row_index("flow"))
-    assert company.height > 20
-    assert company["has_company"].sum() < 5
+    flows = analyzer.build_tables(path).flows.collect()
+    told = company(flows, flow_arrays(flows))
+    assert (told == ALONE).sum() > 20
+    assert (told == IN_COMPANY).sum() < 5
 
 
 @given(
