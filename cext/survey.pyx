@@ -111,13 +111,23 @@ cdef class Survey:
             raise MemoryError
 
     def places(self):
-        """List the points: code, start and end (ns) and number of conversations."""
+        """List the points: code, start and end (ns) and number of conversations.
+
+        Start and end are None where no conversation has a time.
+        """
         cdef const Place* place
         cdef size_t at
         found = []
         for at in range(self.numbers.count):
             place = &self.all_places[at]
-            found.append((place.point, place.start, place.end, place.conversations))
+            found.append(
+                (
+                    place.point,
+                    None if place.start == INT64_MAX else place.start,
+                    None if place.end == INT64_MIN else place.end,
+                    place.conversations,
+                )
+            )
         return found
 
     def pairs(self):
@@ -194,9 +204,11 @@ cdef class Survey:
         number[0] = slot.number - 1
         if is_talk:
             place = &self.all_places[number[0]]
-            place.start = min(place.start, <int64_t>u64_of(&flow[START_TIME], row))
-            place.end = max(place.end, <int64_t>u64_of(&flow[END_TIME], row))
             place.conversations += 1
+            if is_known(&flow[START_TIME], row):
+                place.start = min(place.start, <int64_t>u64_of(&flow[START_TIME], row))
+            if is_known(&flow[END_TIME], row):
+                place.end = max(place.end, <int64_t>u64_of(&flow[END_TIME], row))
         return True
 
     cdef bint pass_through(

@@ -1,7 +1,6 @@
 """A flow alone becomes the connection that it would be among others."""
 
 import random
-from functools import cache
 from unittest.mock import patch
 
 import polars as pl
@@ -27,17 +26,10 @@ from analyzer.correlate.sightings import (
 )
 from analyzer.correlate.survey import survey
 from analyzer.pipeline import write_tables
-from tests.frames import CAPTURES, sample_captures
+from tests.correlate.all_flows import all_flows, misfits
+from tests.frames import CAPTURES
 
 CLUSTER = CAPTURES / "cluster"
-
-
-@cache
-def _all_flows() -> pl.DataFrame:
-    """Give the flows of all small captures, and of some of a recorded cluster."""
-    paths = sample_captures() + sorted((CLUSTER / "dualstack").glob("*.pcap*"))
-    every = [analyzer.build_tables(path).flows.collect() for path in paths]
-    return pl.concat(every)
 
 
 def _ends(flows: pl.DataFrame, draw: random.Random) -> Ends:
@@ -96,26 +88,18 @@ def _same(flows: pl.DataFrame, draw: random.Random) -> int:
 
 
 def test_flows_of_captures():
-    assert _same(_all_flows(), random.Random(1)) > 500
+    assert _same(all_flows(), random.Random(1)) > 500
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32))
 def test_flows_whose_columns_do_not_fit_together(seed):
     draw = random.Random(seed)
-    flows = _all_flows()
-    kept = {"flow_id", "protocol", "copies", "originator_packets", "responder_packets"}
-    kept.update(draw.sample(flows.columns, draw.randrange(flows.width)))
-    shuffled = flows.with_columns(
-        pl.col(name).shuffle(seed=draw.getrandbits(32)).over("protocol")
-        for name in flows.columns
-        if name not in kept
-    )
-    assert _same(shuffled, draw) > 100
+    assert _same(misfits(draw), draw) > 100
 
 
 def test_a_capture_without_connections_has_none():
-    flows = _all_flows().filter(~is_conversation().fill_null(value=False))
+    flows = all_flows().filter(~is_conversation().fill_null(value=False))
     assert flows.height > 10
     assert _same(flows, random.Random(1)) == 0
 
