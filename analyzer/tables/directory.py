@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ENDINGS = (".arrow", ".parquet")
 _SYNC_WRITE = 2  # SYNC_FILE_RANGE_WRITE of linux/fs.h
+_PARTIAL = re.compile(rf"\.(?:{'|'.join(TABLES)})\.[a-z]+\.partial")
 _TOOL = b"k8s-capture-analyzer"
 
 
@@ -106,8 +108,12 @@ def check_directory(directory: Path) -> None:
     ------
     TablesError
         If the directory exists, is not empty and is no tables directory, or is a file.
+        Only what a run that was killed left of tables is not in the way.
     """
-    if entries_of(directory) and not is_tables_directory(directory):
+    others = [
+        entry for entry in entries_of(directory) if not _PARTIAL.fullmatch(entry.name)
+    ]
+    if others and not is_tables_directory(directory):
         raise TablesError(
             f"{directory}: exists and is not a tables directory; left as it is",
             hint="name another directory with -o",
@@ -142,6 +148,7 @@ class DirectoryWriter:
     def __enter__(self) -> Self:
         self._made_directory = not self.directory.exists()
         self.directory.mkdir(parents=True, exist_ok=True)
+        self._remove_partial()
         return self
 
     def __exit__(
@@ -154,8 +161,7 @@ class DirectoryWriter:
         if kind is None:
             self._move_into_place()
             return
-        for path in self.directory.glob(".*.partial"):
-            path.unlink(missing_ok=True)
+        self._remove_partial()
         if self._made_directory:
             with suppress(OSError):
                 self.directory.rmdir()
@@ -219,6 +225,11 @@ class DirectoryWriter:
 
             return pq.ParquetWriter(file, schema, compression="zstd")
         return pa.ipc.new_file(file, schema)
+
+    def _remove_partial(self) -> None:
+        for path in entries_of(self.directory):
+            if _PARTIAL.fullmatch(path.name):
+                path.unlink()
 
     def _move_into_place(self) -> None:
         for table, path in self._partial.items():

@@ -1,5 +1,9 @@
 """A tables directory: written whole, read back equal, described in its metadata."""
 
+import subprocess
+import sys
+import time
+
 import polars as pl
 import pyarrow.ipc
 import pyarrow.parquet
@@ -80,6 +84,33 @@ def test_another_directory_is_never_overwritten(built, tmp_path):
     with pytest.raises(TablesError, match="mine"):
         built.write(folder)
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+
+
+def test_what_a_killed_run_left_is_replaced(tmp_path):
+    """Killed while it waits for more of its input, with packets on the disk."""
+    folder = tmp_path / "x.tables"
+    octets = CAPTURE.read_bytes()
+    command = [
+        sys.executable,
+        "-m",
+        "analyzer",
+        "flows",
+        "-",
+        "--packets",
+        "-o",
+        folder,
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        process.stdin.write(octets)
+        process.stdin.flush()
+        while not (folder.is_dir() and any(folder.iterdir())):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    assert all(path.suffix == ".partial" for path in folder.iterdir())
+    subprocess.run(command, input=octets, check=True, stdout=subprocess.DEVNULL)
+    assert {path.suffix for path in folder.iterdir()} == {".arrow"}
+    assert analyzer.open_tables(folder).packets.collect().height == 12
 
 
 def test_no_scratch_files_stay_behind(built, tmp_path):
