@@ -5,28 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import analyzer
-from analyzer.capture import (
-    CHUNK_SIZE,
-    STANDARD_INPUT,
-    Capture,
-    capture_stem,
-    check_readable,
-)
-from analyzer.capture.following import Following
+from analyzer.capture import CHUNK_SIZE, capture_stem
 from analyzer.capture.observation import point_name, split_name
-from analyzer.capture.series import (
-    find_series,
-    joined_interfaces,
-    joined_summary,
-    series_path,
-)
+from analyzer.capture.reading import Captures
+from analyzer.capture.series import joined_interfaces, joined_summary, series_path
 from analyzer.decode import (
     STOP_LAYERS,
     AddressTable,
@@ -53,13 +41,17 @@ from analyzer.tables.schema import (
     TUNNELS,
     arrow_schema,
 )
-from analyzer.tables.windows import check_windows, move_window, window_name
+from analyzer.tables.windows import (
+    hold_directory,
+    move_window,
+    partial_path,
+    window_name,
+)
 from analyzer.threads import available_threads, leave_signals
 
 if TYPE_CHECKING:
     from collections.abc import (
         Callable,
-        Generator,
         Iterable,
         Iterator,
         Mapping,
@@ -71,6 +63,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from analyzer.capture.following import Following
+    from analyzer.capture.reading import Reading
     from analyzer.capture.series import Series
     from analyzer.cluster import Cluster
     from analyzer.tables.captures import CaptureSummary
@@ -122,7 +116,7 @@ def scan_packets(
         n_rows: int | None,
         batch_size: int | None,  # noqa: ARG001  batches have the size of the buffers
     ) -> Iterator[pl.DataFrame]:
-        with _Run(
+        with _one_pass(
             files,
             vxlan_ports=vxlan_ports,
             points=points,
@@ -202,7 +196,7 @@ def build_tables(
     import pyarrow as pa
 
     condition = _Condition(filter)
-    with _Run(
+    with _one_pass(
         _paths(paths),
         vxlan_ports=vxlan_ports,
         points=points,
@@ -279,20 +273,22 @@ def write_tables(
         If the directory exists and is not a tables directory.
     """
     condition = _Condition(filter)
-    writer = DirectoryWriter(directory, parquet=parquet)
-    run = _Run(
-        _paths(captures),
-        vxlan_ports=vxlan_ports,
-        points=points,
-        cluster=cluster,
-        threads=threads,
-        progress=progress,
-        following=following,
-        chunk_size=chunk_size,
-    )
-    with writer, run:
+    with (
+        DirectoryWriter(directory, parquet=parquet) as writer,
+        _one_pass(
+            _paths(captures),
+            vxlan_ports=vxlan_ports,
+            points=points,
+            cluster=cluster,
+            threads=threads,
+            progress=progress,
+            following=following,
+            chunk_size=chunk_size,
+        ) as run,
+    ):
         run.want_flows(idle_timeout, active_timeout, scratch=directory)
-        scratch = _read_all(run, writer, packets=packets)
+        with following or nullcontext():
+            scratch = _read_all(run, writer, packets=packets)
         return _write_all(run, writer, condition, cluster, scratch)
 
 
@@ -320,12 +316,12 @@ def write_windows(
     progress: Progress | None = None,
     **options: Unpack[TableOptions],
 ) -> None:
-    """Build tables of one capture for each window of its time, in bounded memory.
+    """Build tables of captures for each window of their time, in bounded memory.
 
     Parameters
     ----------
     captures : sequence of path
-        One; ``-`` is standard input.
+        Read side by side, each up to the end of the window; ``-`` is standard input.
     directory : Path
         Gets a tables directory ``window=TIME`` for each window in which there are
         frames: the layout of a Hive partition. Those of an earlier run are kept,
@@ -335,9 +331,9 @@ def write_windows(
         (UTC).
     complete : callable
         Told the directory of each window, in order, as soon as it is complete, and its
-        tables: of all frames from the first one of the window to the first one of a
-        later window. A flow that goes on is cut at the border; it has a row in each
-        window.
+        tables: of each capture all frames from the first one of the window to the first
+        one of a later window. A flow that goes on is cut at the border; it has a row in
+        each window.
     progress : callable, optional
         As for :func:`build_tables`.
     **options
@@ -345,8 +341,10 @@ def write_windows(
 
     Raises
     ------
-    AnalyzerError
-        If there are several captures: they would have to be read at the same time.
+    CaptureError, QueryError
+        As for :func:`build_tables`.
+    TablesError
+        If the directory has something else than windows, or another run writes into it.
 
     Notes
     -----
@@ -355,48 +353,43 @@ def write_windows(
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    paths = _paths(captures)
-    if len(paths) > 1:
-        raise AnalyzerError(
-            f"windows are made of one capture, not of {len(paths)}",
-            hint="rotate each by itself, or merge them first (mergecap)",
-        )
     condition = _Condition(options.get("filter"))
     cluster = options.get("cluster")
-    check_windows(directory)
-    following = options.get("following") or Following()
-    source = Capture(paths[0], following=following)
-    told = _Progress(paths, progress, is_endless=following.growing)
-    fillings = _Fillings(source, told, CHUNK_SIZE)
+    following = options.get("following")
 
     def write(
-        held: ExitStack, run: _Run, writer: DirectoryWriter, scratch: Path | None
+        held: ExitStack,
+        run: _Run,
+        writer: DirectoryWriter,
+        scratch: Path | None,
+        place: Path,
     ) -> None:
         with held:
             _write_all(run, writer, condition, cluster, scratch)
-        place = directory / run.window_name
         complete(place, move_window(writer.directory, place))
 
-    made = not directory.exists()
     with (
-        ExitStack() as failed,
+        hold_directory(directory),
         ThreadPoolExecutor(1, initializer=leave_signals) as behind,
-        following,
+        following or nullcontext(),
+        Captures(
+            _paths(captures),
+            points=options.get("points"),
+            following=following,
+            progress=progress,
+        ) as sources,
     ):
-        if made:
-            failed.callback(_remove_empty, directory)
         written: Future[None] | None = None
         for number in itertools.count():
-            source.reader.open_window(int(every * 1_000_000_000))
-            partial = directory / f".window-{number}.partial"
+            if not sources.next_window(int(every * 1_000_000_000)):
+                break
+            partial = partial_path(directory, number)
             writer = DirectoryWriter(partial, parquet=options.get("parquet", False))
             run = _Run(
-                paths,
+                sources,
                 vxlan_ports=options.get("vxlan_ports", ()),
-                points=options.get("points"),
                 cluster=cluster,
                 threads=options.get("threads"),
-                fillings=fillings,
             )
             with ExitStack() as stack:
                 stack.enter_context(writer)
@@ -411,15 +404,10 @@ def write_windows(
                 held = stack.pop_all()
             if written is not None:
                 written.result()
-            written = behind.submit(write, held, run, writer, scratch)
-            if fillings.at_end:
-                written.result()
-                return
-
-
-def _remove_empty(directory: Path) -> None:
-    with suppress(OSError):
-        directory.rmdir()
+            place = directory / window_name(sources.window_start)
+            written = behind.submit(write, held, run, writer, scratch, place)
+        if written is not None:
+            written.result()
 
 
 def _read_all(run: _Run, writer: DirectoryWriter, *, packets: bool) -> Path | None:
@@ -528,7 +516,7 @@ def summarise(
     progress: Progress | None = None,
 ) -> list[CaptureSummary]:
     """Decode captures for their totals alone."""
-    with _Run(
+    with _one_pass(
         _paths(captures),
         vxlan_ports=vxlan_ports,
         points=points,
@@ -546,35 +534,22 @@ class _Run:
 
     def __init__(
         self,
-        paths: list[str],
+        captures: Captures,
         *,
-        vxlan_ports: Sequence[int] = (),
-        points: Mapping[Path_, str] | None = None,
-        cluster: Cluster | None = None,
-        threads: int | None = None,
-        progress: Progress | None = None,
-        following: Following | None = None,
-        chunk_size: int = CHUNK_SIZE,
-        fillings: _Fillings | None = None,
+        vxlan_ports: Sequence[int],
+        cluster: Cluster | None,
+        threads: int | None,
     ) -> None:
-        for path in paths:
-            check_readable(path)
-        self._fillings = fillings
-        self._given = {os.fspath(path): name for path, name in (points or {}).items()}
-        self._series = find_series(paths, self._given)
+        self._captures = captures
+        self._given = captures.points
         self._names: list[str] = []
-        self._labels = _capture_names([series.path for series in self._series], paths)
         self._cluster = cluster
-        self._following = following or Following()
-        self._progress = _Progress(paths, progress, is_endless=self._following.growing)
-        self._chunk_size = chunk_size
         self._threads = threads or available_threads()
         self._addresses = AddressTable()
         self._decoders = [make_decoder(vxlan_ports) for _ in range(self._threads)]
         self._scanner: Scanner | None = None
         self._flows: FlowBuilder | None = None
         self._packets: PacketBatches | None = None
-        self._window_start: int | None = None
         self._point_names: list[str] = []
         self._point_captures: list[int] = []
         self.summaries: list[CaptureSummary] = []
@@ -612,17 +587,10 @@ class _Run:
     def read(self) -> Iterator[pa.RecordBatch]:
         """Read all captures; give batches of packets with dictionary indices."""
         self._scanner = Scanner(self._decoders, self._flows, self._packets)
-        with self._following:
-            waiting = self._series[::-1]
-            while waiting:
-                series = waiting.pop()
-                read = yield from self._read_capture(
-                    series, self._scanner, last=not waiting
-                )
-                if self._packets is not None and self._packets.rows.satisfied:
-                    return
-                if read < len(series.files):
-                    waiting.append(series.part(read))
+        while (reading := self._captures.take()) is not None:
+            yield from self._read_capture(reading, self._scanner)
+            if self._packets is not None and self._packets.rows.satisfied:
+                return
 
     def flow_batches(self, *, reuse: bool) -> Iterator[pa.RecordBatch]:
         """Give all flows, once; with `reuse` each batch is lost with the next."""
@@ -656,63 +624,44 @@ class _Run:
                 )
         return with_dictionaries(batch, arrow_schema("packets"), dictionaries)
 
-    @property
-    def window_name(self) -> str:
-        """What the directory of the window that was read is called."""
-        return window_name(self._window_start)
-
     def metadata(self) -> dict[bytes, bytes]:
         """Say what the tables were made from."""
         return table_metadata(self.summaries, analyzer.__version__)
 
     def _read_capture(
-        self, series: Series, scanner: Scanner, *, last: bool
-    ) -> Generator[pa.RecordBatch, None, int]:
-        """Read the files of a series that are one capture; give how many they are."""
+        self, reading: Reading, scanner: Scanner
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the files that are one capture, up to the end of the window."""
         started = time.perf_counter()
         scanner.begin_capture()
         number = len(self._names)
-        self._names.append(self._labels[series.path])
-        self._current, self._files = series, []
+        self._names.append(self._captures.name(reading.series))
+        self._current = reading
+        self._files: list[CaptureSummary] = []
         flows, packets = self._flows, self._packets
         if flows is not None:
             flows.begin_capture()
-        frames = 0
-        for place, file in enumerate(series.files):
-            if place and not series.continues(
-                place, scanner.decoder.counts["end_time"]
-            ):
-                break
-            fillings = self._fillings or _Fillings(
-                Capture(file.path, following=self._following, frames=frames),
-                self._progress,
-                self._chunk_size,
-            )
-            capture = self._capture = fillings.capture
-            for _ in fillings:
+        for capture in reading.files(self._captures.window):
+            self._capture = capture
+            for _ in reading.fillings():
                 while not scanner.scan(capture.reader):
                     assert packets is not None  # noqa: S101  only packets fill up
                     scanner.finish()
                     yield packets.take(number)
                     if packets.rows.satisfied:
-                        return place
+                        return
                 if flows is not None and flows.worth_spooling:
                     scanner.finish()
                     flows.spool_ended()
             scanner.finish()
-            frames = capture.reader.frames
-            self._window_start = capture.reader.window_start
+            reading.reach(scanner.decoder.counts["end_time"])
             self._files.append(capture.summary())
-        read = len(self._files)
         if packets is not None and packets.rows.count:
             yield packets.take(number)
         if flows is not None:
-            flows.end_capture(last=last and read == len(series.files))
-        if read < len(series.files) and number not in self._point_captures:
-            self._current = series.part(0, read)
-            self._names[number] = self._labels[self._current.path]
+            flows.end_capture(last=not self._captures.waiting)
         self._name_points(scanner)
-        summary = joined_summary(self._names[number], self._current.path, self._files)
+        summary = joined_summary(self._names[number], reading.series, self._files)
         describe_frames(scanner.decoder, summary)
         summary.points = list(
             dict.fromkeys(
@@ -725,20 +674,22 @@ class _Run:
         )
         summary.seconds = time.perf_counter() - started
         self.summaries.append(summary)
-        return read
 
     def _name_points(self, scanner: Scanner) -> None:
         """Name the observation points that the decoder has met by now."""
+        met = scanner.capture_points
+        new = [point for point in met if point >= len(self._point_names)]
+        if not new:
+            return
         number = len(self._names) - 1
         stem = capture_stem(self._names[number])
         interfaces = joined_interfaces([*self._files, self._capture.summary()])
         cluster = self._cluster
         nodes = [node.name for node in cluster.nodes] if cluster else []
-        for point, (interface, index) in scanner.capture_points.items():
-            if point < len(self._point_names):
-                continue
-            given = self._given_point(self._current)
-            node = (given or "").partition("/")[0] or split_name(stem, nodes)[0]
+        given = self._given_point(self._current.series)
+        node = (given or "").partition("/")[0] or split_name(stem, nodes)[0]
+        for point in new:
+            interface, index = met[point]
             self._point_names.append(
                 point_name(
                     stem,
@@ -786,6 +737,34 @@ class _Run:
         }
 
 
+@contextmanager
+def _one_pass(
+    paths: list[str],
+    *,
+    vxlan_ports: Sequence[int],
+    points: Mapping[Path_, str] | None,
+    cluster: Cluster | None,
+    threads: int | None,
+    progress: Progress | None = None,
+    following: Following | None = None,
+    chunk_size: int = CHUNK_SIZE,
+) -> Iterator[_Run]:
+    """Read captures, each from its beginning to its end."""
+    with (
+        Captures(
+            paths,
+            points=points,
+            following=following,
+            progress=progress,
+            chunk_size=chunk_size,
+        ) as captures,
+        _Run(
+            captures, vxlan_ports=vxlan_ports, cluster=cluster, threads=threads
+        ) as run,
+    ):
+        yield run
+
+
 class _Condition:
     """An SQL condition over the flows' columns, checked before anything is read."""
 
@@ -829,43 +808,6 @@ class _Condition:
         return frame.lazy().select(self._expression).collect().to_series()
 
 
-class _Fillings:
-    """One capture, a filling of its reader's buffer at a time, until a window ends."""
-
-    def __init__(self, capture: Capture, progress: _Progress, chunk_size: int) -> None:
-        self.capture = capture
-        self.at_end = False
-        self._chunks = capture.chunks(chunk_size=chunk_size, progress=progress.advance)
-
-    def __iter__(self) -> Iterator[None]:
-        yield  # the window before may have left frames in the buffer
-        while not self.capture.reader.window_full:
-            try:
-                next(self._chunks)
-            except StopIteration:
-                self.at_end = True
-                return
-            yield
-
-
-class _Progress:
-    """Octets of files read so far, and those of all files."""
-
-    def __init__(
-        self, paths: list[str], report: Progress | None, *, is_endless: bool
-    ) -> None:
-        self._report = report
-        self._done = 0
-        self._total: int | None = None
-        if not (report is None or is_endless or STANDARD_INPUT in paths):
-            self._total = sum(Path(path).stat().st_size for path in paths)
-
-    def advance(self, octets: int) -> None:
-        self._done += octets
-        if self._report is not None:
-            self._report(self._done, self._total)
-
-
 def _paths(paths: Path_ | Iterable[Path_]) -> list[str]:
     if isinstance(paths, (str, os.PathLike)):
         paths = [paths]
@@ -873,16 +815,6 @@ def _paths(paths: Path_ | Iterable[Path_]) -> list[str]:
     if not found:
         raise AnalyzerError("no capture was given")
     return found
-
-
-def _capture_names(captures: list[str], files: list[str]) -> dict[str, str]:
-    """Name each path by its last part, or in full where two captures share that."""
-    names = {
-        path: "stdin" if path == STANDARD_INPUT else Path(path).name
-        for path in (*captures, *files)
-    }
-    count = Counter(names[path] for path in captures)
-    return {path: path if count[name] > 1 else name for path, name in names.items()}
 
 
 def _unique(names: list[str]) -> dict[str, int]:

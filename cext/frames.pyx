@@ -221,8 +221,10 @@ cdef class FrameReader:
         self.left = self.left - count if count == wanted < self.left else 0
         return count
 
-    def first_time(self):
-        """Take one frame and give its time in nanoseconds; None if it has none.
+    def next_time(self):
+        """Give the time of the next frame in nanoseconds, None if it has none.
+
+        The frame is not taken: `next` will give it.
 
         Raises
         ------
@@ -230,9 +232,14 @@ cdef class FrameReader:
             If the buffer has no complete frame.
         """
         cdef Packet packet
-        if self.next(&packet, 1) == 0:
+        cdef int64_t until = self.until
+        self.looking, self.seen = True, False
+        self.until = NO_TIME        # no frame is earlier: `is_beyond` sees each
+        self.next(&packet, 1)
+        self.looking, self.until = False, until
+        if not self.seen:
             raise LookupError("no complete frame")
-        return None if packet.time == NO_TIME else packet.time
+        return None if self.seen_time == NO_TIME else self.seen_time
 
     def finish(self):
         """Say that the capture has ended; a block that is not complete is damage."""
@@ -243,22 +250,26 @@ cdef class FrameReader:
             else:
                 self.damage(PROBLEM_CUT, left, True)
 
-    def open_window(self, int64_t length):
+    def open_window(self, int64_t length, start=None):
         """Give the frames of one window of capture time, and then no more.
 
-        Windows begin at multiples of their length since the epoch. The first frame says
-        which window it is; the first one that is late enough for another window ends
-        it, and is the first of the next. A frame without a time is in the window of the
-        frame before.
+        Windows begin at multiples of their length since the epoch. The first frame that
+        is late enough for another window ends it, and is the first of the next. A frame
+        without a time is in the window of the frame before.
 
         Parameters
         ----------
         length : int
             Nanoseconds.
+        start : int, optional
+            Nanoseconds since the epoch; the first frame says which window it is if not
+            given.
         """
         self.window = length
-        self.until = NO_TIME
         self.window_full = False
+        self.until = NO_TIME
+        if start is not None:
+            self.until = end_of_window(start, length)
 
     @property
     def window_start(self):
@@ -266,11 +277,14 @@ cdef class FrameReader:
         return None if self.until == NO_TIME else self.until - self.window
 
     cdef bint is_beyond(self, int64_t time) noexcept nogil:
-        """Whether a frame is of another window than the one that is open."""
+        """Whether a frame is to be left where it is: it is of another window."""
+        if likely_false(self.looking):
+            self.seen, self.seen_time = True, time
+            return True
         if time == NO_TIME or self.window == 0:
             return False
         if self.until == NO_TIME:
-            self.until = time - time % self.window + self.window
+            self.until = end_of_window(time, self.window)
             return False
         self.window_full = time >= self.until
         return self.window_full
@@ -645,6 +659,14 @@ cdef class FrameReader:
 
 cdef str text_of(const uint8_t* octets, uint32_t size):
     return (<const char*>octets)[:size].rstrip(b"\0").decode("utf-8", "replace")
+
+
+cdef inline int64_t end_of_window(int64_t time, int64_t length) noexcept nogil:
+    """Give the multiple of a window's length that comes after a time."""
+    cdef int64_t since = time % length
+    if since < 0:
+        since += length
+    return LAST_TIME if time - since > LAST_TIME - length else time - since + length
 
 
 cdef inline int64_t time_of(

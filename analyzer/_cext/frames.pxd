@@ -32,6 +32,9 @@ cdef class FrameReader:
     cdef int64_t window         # nanoseconds that a window is long, 0: there is none
     cdef int64_t until          # end of the window, NO_TIME before its first frame
     cdef readonly bint window_full
+    cdef bint looking           # for the next frame, which is not to be taken
+    cdef bint seen              # it was found,
+    cdef int64_t seen_time      # and this is its time
     cdef bint out_of_memory
     cdef InterfaceState* states
     cdef uint32_t interface_count

@@ -198,11 +198,15 @@ class Capture:
                 reader.finish()
             yield  # what the end of the capture completes
         finally:
-            self._source.close()
+            self.close()
         if self._was_ended and self.size is not None:
             self.size = self._octets_read + reader.octets_read
         if reader.format in {None, "unknown"}:
             raise self._format_error()
+
+    def close(self) -> None:
+        """Let go of the file, read or not."""
+        self._source.close()
 
     def summary(self) -> CaptureSummary:
         """Say what the capture is; the decoder knows what was in it."""

@@ -160,16 +160,16 @@ def joined_interfaces(files: Iterable[CaptureSummary]) -> list[Interface]:
 
 
 def joined_summary(
-    name: str, path: str, files: Sequence[CaptureSummary]
+    name: str, series: Series, files: Sequence[CaptureSummary]
 ) -> CaptureSummary:
-    """Say what a capture is whose files were read one after the other."""
-    if len(files) == 1:
+    """Say what a capture is of which these files were read one after the other."""
+    if len(series.files) == 1:
         files[0].name = name
         return files[0]
     sizes = [file.size for file in files if file.size is not None]
     compressions = dict.fromkeys(file.compression for file in files if file.compression)
     return CaptureSummary(
-        path=path,
+        path=series.path,
         name=name,
         size=sum(sizes),
         format=", ".join(dict.fromkeys(file.format for file in files)),
@@ -249,7 +249,7 @@ def _begin(path: str) -> File:
     with closing(capture.chunks(chunk_size=_FIRST_OCTETS)) as chunks:
         for _ in chunks:
             try:
-                start = capture.reader.first_time()
+                start = capture.reader.next_time()
             except LookupError:
                 continue
             break

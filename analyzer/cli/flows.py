@@ -89,7 +89,7 @@ _NEEDED_LATER = (
     "--rotate",
     metavar="DURATION",
     type=duration,
-    help="Write tables for each window of so much capture time.",
+    help="Write tables for each window of so much time, over all captures.",
 )
 @click.option(
     "--strict", is_flag=True, help="Exit with status 1 if a capture is damaged."
@@ -145,6 +145,7 @@ def flows(
         --filter "protocol = 'tcp' and responder_port = 80" --json
       tcpdump -i any -U -w - | analyze flows - --follow --for 1m
       tcpdump -i any -U -w - | analyze flows - --rotate 5m -o live
+      analyze flows captures/cluster/nodeport --rotate 1s -o windows
     """
     from analyzer.cli.names import Names
     from analyzer.cli.progress import progress_bar

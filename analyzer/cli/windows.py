@@ -28,21 +28,17 @@ class WindowPrinter:
     ----------
     output : Output
         A line for people, one JSON object, or a line of CSV.
-
-    Attributes
-    ----------
-    captures : list of CaptureSummary
-        Of the window printed last.
     """
 
     def __init__(self, output: Output) -> None:
         self._output = output
         self._is_first = True
-        self.captures: list[CaptureSummary] = []
+        self._captures: dict[str, CaptureSummary] = {}
 
     def __call__(self, place: Path, tables: Tables) -> None:
         """Print a window that is complete."""
-        self.captures = tables.captures
+        for capture in tables.captures:
+            self._add(capture)
         row = (
             place.name.partition("=")[2],
             sum(capture.packets for capture in tables.captures),
@@ -57,6 +53,21 @@ class WindowPrinter:
             self._output.rows("", _COLUMNS, [row], heading=self._is_first)
         self._is_first = False
         sys.stdout.flush()
+
+    @property
+    def captures(self) -> list[CaptureSummary]:
+        """What is amiss with the captures, in the windows that were printed."""
+        return list(self._captures.values())
+
+    def _add(self, capture: CaptureSummary) -> None:
+        whole = self._captures.setdefault(capture.name, capture)
+        if whole is capture:
+            return
+        whole.packets += capture.packets
+        whole.interfaces = capture.interfaces
+        whole.damage = list(dict.fromkeys(whole.damage + capture.damage))
+        for place, frames in capture.stops.items():
+            whole.stops[place] = whole.stops.get(place, 0) + frames
 
     def _print_line(self, row: _Row) -> None:
         window, packets, octets, flows, connections, directory = row

@@ -9,6 +9,7 @@ import pytest
 import analyzer
 from analyzer.capture.series import find_series, series_path
 from analyzer.pipeline import summarise
+from analyzer.tables.batch import BATCH_ROWS
 from captures.files import Frame, pcap
 from captures.lab import START, Conversation
 from tests.flows.test_threads import busy  # noqa: F401  a fixture
@@ -200,7 +201,22 @@ def write(folder, *files):
 
 def test_files_that_overlap_are_captures_of_their_own(tmp_path):
     files = [("x-20240101.pcap", (0, 9)), ("x-20240102.pcap", (5, 12))]
-    assert write(tmp_path, *files) == [("x-20240101.pcap", 2), ("x-20240102.pcap", 2)]
+    assert write(tmp_path, *files) == [("x.pcap", 2), ("x-20240102.pcap", 2)]
+
+
+@pytest.mark.parametrize("packets", [2, BATCH_ROWS + 1])
+def test_names_do_not_depend_on_when_a_series_breaks(tmp_path, packets):
+    files = [tmp_path / "x-20240101.pcap", tmp_path / "x-20240102.pcap"]
+    first = [Frame(SYN, START + number * 1000) for number in range(packets - 1)]
+    files[0].write_bytes(pcap([*first, Frame(SYN, START + 9 * SECOND)]))
+    files[1].write_bytes(pcap([Frame(SYN, START + 5 * SECOND)]))
+    expected = {"x.pcap": packets, "x-20240102.pcap": 1}
+    scanned = analyzer.scan_packets(files).group_by("capture").len()
+    assert dict(scanned.collect().iter_rows()) == expected
+    built = analyzer.build_tables(files, packets=True)
+    assert {each.name: each.packets for each in built.captures} == expected
+    counted = built.packets.group_by("capture").len()
+    assert dict(counted.collect().iter_rows()) == expected
 
 
 def test_a_packet_a_little_late_does_not_end_a_series(tmp_path):
@@ -213,7 +229,7 @@ def test_a_series_that_breaks_goes_on_as_another_capture(tmp_path):
     files = [
         (f"x.pcap{n}", at) for n, at in enumerate([(0, 4), (5, 9), (7, 12), (13,)])
     ]
-    assert write(tmp_path, *files) == [("x.pcap0", 4), ("x.pcap2", 3)]
+    assert write(tmp_path, *files) == [("x.pcap", 4), ("x.pcap2", 3)]
 
 
 def test_link_types_that_differ_are_captures_of_their_own(tmp_path):
