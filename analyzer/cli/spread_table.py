@@ -140,7 +140,7 @@ def _print_compared(subject: Row, rows: list[Row], output: Output) -> None:
             _difference_interval(row) for row in rows
         ],
     }
-    title = f"{_name(subject)}: {_amount(subject['total'], unit)} {unit}, against"
+    title = f"{_name(subject)}: {_counted(subject['total'], unit)}, against"
     title += f" {_amount(subject['other_total'], unit)}"
     if subject["against"] != subject["subject"]:
         title += f" of {subject['against']}"
@@ -225,16 +225,18 @@ def _print_block(subject: Row, rows: list[Row], output: Output) -> None:
 
 
 def _title(subject: Row) -> str:
-    total = _amount(subject["total"], subject["unit"])
-    unit = subject["unit"]
-    counted = f"{total} {unit}"
-    if unit in ("bytes", "duration"):
-        counted = total
-    elif total == "1":
-        counted = f"1 {unit.removesuffix('s')}"
+    counted = _counted(subject["total"], subject["unit"])
     lasted = subject["end_time"] - subject["start_time"]
     span = say.duration(round(lasted.total_seconds() * 1e9))
     return f"{_name(subject)}: {counted} in {span}"
+
+
+def _counted(total: float, unit: str) -> str:
+    """Say a total with its unit: ``1 connection``, ``39 requests``, ``4.1 MB``."""
+    amount = _amount(total, unit)
+    if unit in ("bytes", "duration"):
+        return amount
+    return f"1 {unit.removesuffix('s')}" if amount == "1" else f"{amount} {unit}"
 
 
 def _name(subject: Row) -> str:

@@ -43,29 +43,60 @@ def test_small_tables_agree_with_fisher_s_exact_test():
         assert homogeneity(one, other).p_value == pytest.approx(theirs, abs=0.02)
 
 
-@pytest.mark.parametrize("sizes", [(12, 20), (150, 400)])
-def test_p_values_of_tables_are_uniform_under_chance(sizes):
+@pytest.mark.parametrize(
+    ("sizes", "probabilities"),
+    [
+        ((12, 20), EVEN),
+        ((30, 25), (0.4, 0.3, 0.2, 0.1)),
+        ((30, 80), EVEN),
+        ((150, 400), EVEN),
+        ((3_000, 2_000), (0.5, 0.3, 0.15, 0.05)),
+    ],
+)
+def test_p_values_of_tables_are_uniform_under_chance(sizes, probabilities):
     generator = np.random.default_rng(8)
     p_values = []
-    for seed in range(1_000):
-        one, other = (generator.multinomial(size, EVEN) for size in sizes)
+    for seed in range(2_000):
+        one, other = (generator.multinomial(size, probabilities) for size in sizes)
         found = homogeneity(one, other, draws=199, seed=seed)
         lump = found.p_value - found.p_farther
         p_values.append(found.p_farther + lump * generator.random())
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
 
 
-def test_p_values_of_weights_are_near_uniform_under_chance():
+@pytest.mark.parametrize("sizes", [(20, 30), (60, 90), (300, 200)])
+def test_p_values_of_weights_are_near_uniform_under_chance(sizes):
     generator = np.random.default_rng(8)
     p_values = []
-    for seed in range(500):
+    for seed in range(2_000):
         sides = [
             (generator.integers(0, 4, size), generator.lognormal(5, 1, size))
-            for size in (60, 90)
+            for size in sizes
         ]
         found = weighted_homogeneity(*sides[0], *sides[1], 4, draws=199, seed=seed)
         p_values.append(found.p_value)
     assert stats.kstest(p_values, "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize("share", [5, 30, 31, 330])
+@pytest.mark.parametrize("backends", [1, 2, 3, 7])
+def test_what_is_compared_with_itself_is_no_different(backends, share):
+    counts = np.full(backends, share)
+    assert homogeneity(counts, counts).p_value == pytest.approx(1)
+    assert homogeneity(counts, 2 * counts).p_value == pytest.approx(1)
+
+
+@pytest.mark.parametrize("sizes", [(25, 40), (150, 400)])
+def test_even_traffic_seldom_differs_from_even_traffic(sizes):
+    words = [
+        compared(
+            connections(drawn(sizes[0], seed=seed)),
+            connections(drawn(sizes[1], seed=1_000 + seed)),
+        )[0]["verdict"]
+        for seed in range(100)
+    ]
+    assert words.count("different") < 8
+    assert words.count("alike") == 100 - words.count("different")
 
 
 def test_the_same_service_at_two_times_is_alike():

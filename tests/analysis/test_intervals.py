@@ -25,18 +25,34 @@ def coverage(size, share):
     return stats.binom.pmf(counts, size, share)[(low <= share) & (share <= high)].sum()
 
 
-@pytest.mark.parametrize("backends", [2, 3, 4, 10, 30])
-@pytest.mark.parametrize("sizes", [(20, 60), (60, 200), (200, 600), (2_000, 2_400)])
+@pytest.mark.parametrize("backends", [2, 3, 4, 6, 10, 30])
+@pytest.mark.parametrize(
+    "sizes", [(10, 30), (20, 60), (60, 200), (200, 600), (2_000, 2_400)]
+)
 def test_intervals_cover_nineteen_times_out_of_twenty(backends, sizes):
     # For one size it goes up and down by a step, counts being whole.
     covered = np.mean([coverage(size, 1 / backends) for size in range(*sizes)])
     assert covered == pytest.approx(0.95, abs=0.015)
 
 
-@pytest.mark.parametrize("size", [36, 105, 1_000, 10_000])
-def test_intervals_of_all_backends_cover_in_simulation(size):
-    truth = np.array([0.4, 0.3, 0.2, 0.1])
-    drawn = np.random.default_rng(2).multinomial(size, truth, size=5_000)
+@pytest.mark.parametrize("size", [10, 12, 15, 20, 25, 30, 60, 400])
+def test_intervals_of_any_share_cover_for_each_size(size):
+    covered = np.mean([coverage(size, share) for share in np.linspace(0.02, 0.98, 481)])
+    assert covered == pytest.approx(0.95, abs=0.01)
+
+
+@pytest.mark.parametrize("size", range(10, 31))
+def test_no_share_is_covered_much_less_for_any_small_size(size):
+    worst = min(coverage(size, share) for share in np.linspace(0.05, 0.95, 181))
+    assert worst > 0.83  # at the ends of steps, as in Agresti and Coull 1998, figure 4
+
+
+@pytest.mark.parametrize("size", [10, 20, 30, 100, 1_000, 10_000])
+@pytest.mark.parametrize("backends", [2, 4, 8])
+def test_intervals_of_all_backends_cover_in_simulation(size, backends):
+    generator = np.random.default_rng(2)
+    truth = generator.dirichlet(np.full(backends, 5), size=10_000)
+    drawn = generator.multinomial(size, truth)
     low, high = wilson(drawn / size, size)
     covered = ((low <= truth) & (truth <= high)).mean()
     assert covered == pytest.approx(0.95, abs=0.015)
@@ -53,7 +69,9 @@ def test_newcombe_s_interval_is_that_of_his_table():
         assert (low[0], high[0]) == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("sizes", [(40, 60), (200, 100), (1_000, 1_000)])
+@pytest.mark.parametrize(
+    "sizes", [(10, 15), (20, 30), (40, 60), (200, 100), (1_000, 1_000)]
+)
 def test_intervals_of_differences_cover_in_simulation(sizes):
     generator = np.random.default_rng(4)
     one, other = np.array([0.3, 0.5, 0.2]), np.array([0.4, 0.35, 0.25])

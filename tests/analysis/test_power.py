@@ -19,7 +19,10 @@ def noticed(size, probabilities, other):
     return times[alarms].sum() / times.sum()
 
 
-@pytest.mark.parametrize("probabilities", [[1 / 3] * 3, [0.25] * 4, [0.1] * 10, UNEVEN])
+@pytest.mark.parametrize(
+    "probabilities",
+    [[0.5] * 2, [0.9, 0.1], [1 / 3] * 3, [0.25] * 4, [0.1] * 10, UNEVEN],
+)
 def test_power_is_what_simulation_finds(probabilities):
     size = choices_needed(probabilities)
     power = noticed(size, probabilities, favoured(probabilities))

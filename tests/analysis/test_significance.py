@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analyzer.analysis.spread.significance import (
+    critical_value,
     exact_test,
     g_statistic,
     g_test,
@@ -92,6 +93,8 @@ def test_the_g_test_is_scipy_s_but_for_williams_s_correction():
     [
         ([6, 5, 5, 4], "G-test"),
         ([5, 5, 5, 4], "exact multinomial test"),
+        ([60, 40], "exact multinomial test"),
+        ([600, 400], "G-test"),
         ([3] * 20, "Monte-Carlo multinomial test"),
     ],
 )
@@ -129,12 +132,50 @@ def test_p_values_of_many_calls_are_uniform_under_chance(size, probabilities):
     assert uniformity(p_values) > 0.01
 
 
-@pytest.mark.parametrize("size", [20, 40, 104])
-def test_the_g_test_rejects_as_often_as_it_says(size):
-    outcomes = np.random.default_rng(3).multinomial(size, EVEN, size=20_000)
-    distinct, times = np.unique(np.sort(outcomes, axis=1), axis=0, return_counts=True)
-    p_values = np.array([significance(each, EVEN).p_value for each in distinct])
-    assert (times[p_values <= 0.05].sum() / 20_000) == pytest.approx(0.05, abs=0.012)
+@pytest.mark.parametrize(
+    ("size", "probabilities"),
+    [(20, EVEN), (40, EVEN), (104, EVEN), (45, [1 / 3] * 3), (100, [0.5, 0.45, 0.05])],
+)
+def test_the_g_test_rejects_as_often_as_it_says(size, probabilities):
+    outcomes = np.random.default_rng(3).multinomial(size, probabilities, size=20_000)
+    distinct, times = np.unique(outcomes, axis=0, return_counts=True)
+    found = [significance(each, probabilities) for each in distinct]
+    assert {each.test for each in found} == {"G-test"}
+    is_alarm = [each.p_value <= 0.05 for each in found]
+    # By chance it is off by more than 0.006 once in ten thousand times.
+    assert times[is_alarm].sum() / 20_000 == pytest.approx(0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("probability", [0.5, 0.7, 0.9])
+def test_two_backends_never_alarm_more_often_than_is_said(probability):
+    """A chi-square test would, by half: their few outcomes make lumps."""
+    for total in (10, 16, 33, 50, 80, 100, 300):
+        outcomes = np.arange(total + 1)
+        alarms = [
+            significance(each, [probability, 1 - probability]).p_value <= 0.05
+            for each in zip(outcomes, total - outcomes, strict=True)
+        ]
+        assert stats.binom.pmf(outcomes, total, probability)[alarms].sum() <= 0.05
+
+
+@pytest.mark.parametrize("share", [5, 7, 30, 330])
+@pytest.mark.parametrize("backends", [2, 3, 7])
+def test_counts_that_are_just_even_are_nothing_but_usual(backends, share):
+    found = significance([share] * backends, np.full(backends, 1 / backends))
+    assert found.p_value == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("size", "probabilities"),
+    [(12, EVEN), (77, [0.5, 0.5]), (60, [0.6, 0.4]), (104, EVEN), (400, [0.8, 0.2])],
+)
+def test_alarms_begin_at_the_critical_value(size, probabilities):
+    outcomes = np.unique(simulated(size, probabilities), axis=0)
+    critical = critical_value(size, probabilities, 0.05)
+    is_far = g_statistic(outcomes, probabilities) >= critical - 1e-9
+    p_values = [significance(each, probabilities).p_value for each in outcomes]
+    assert 0 < is_far.sum() < len(outcomes)
+    assert is_far.tolist() == [value <= 0.05 for value in p_values]
 
 
 def test_drawing_outcomes_agrees_with_listing_them():
@@ -177,7 +218,7 @@ def test_the_lightest_of_many_weights_may_be_taken_together():
     generator = np.random.default_rng(6)
     chances, ways = EVEN[None, :], np.zeros(1_500, int)
     p_values = []
-    for seed in range(300):
+    for seed in range(SIMULATIONS):
         chosen = generator.integers(0, 4, 1_500)
         weights = generator.lognormal(8, 1.5, 1_500)
         found = weighted(weights, chosen, ways, chances, draws=199, seed=seed)

@@ -203,6 +203,15 @@ def test_two_captures_are_compared(tmp_path):
     assert "difference of shares" in chart.read_text()
 
 
+def test_what_is_compared_with_itself_is_no_different():
+    text = printed(*ASKED, "--against", ASKED[0])
+    assert "nan" not in text
+    assert "Service default/lb-redis-ds: 1 connection, against 1\n" in text
+    assert text.count("(p = 1.00)") == text.count("against")
+    text = printed(*ASKED, "--against", ASKED[0], "--unit", "bytes")
+    assert re.search(r"lb-nginx-ds: [\d.]+ MB, against [\d.]+ MB$", text, re.MULTILINE)
+
+
 def test_two_services_of_one_capture_are_compared():
     text = printed(
         *SKEWED_ASKED,

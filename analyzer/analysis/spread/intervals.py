@@ -31,7 +31,13 @@ def wilson(
     Returns
     -------
     lower, upper : array of float
-        (E. B. Wilson, JASA 22, 1927.)
+
+    Notes
+    -----
+    E. B. Wilson, JASA 22, 1927. Counts are whole, so no such interval holds the share
+    with just this probability: for 10 to 30 choices it is 91 to 98 % for one or the
+    other share. Over shares or sizes this one comes to 95 % nearest, where others
+    (Clopper and Pearson's, Agresti and Coull's, mid-p) are wider than they say.
     """
     from scipy.special import ndtri
 

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analyzer.analysis.spread.significance import SEED, correction, g_statistic
+from analyzer.analysis.spread.significance import (
+    SEED,
+    TOLERANCE,
+    critical_value,
+    g_statistic,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -104,11 +109,9 @@ def power_of(
     level : float
         Probability of an alarm where all is well.
     """
-    from scipy.special import chdtri
-
     chances = np.asarray(probabilities, dtype=float)
     generator = np.random.default_rng(SEED)
     draws = max(1_000, min(20_000, _MOST_NUMBERS // len(chances)))
     outcomes = generator.multinomial(size, np.asarray(other), size=draws)
-    critical = float(chdtri(len(chances) - 1, level)) * correction(size, chances)
-    return float((g_statistic(outcomes, chances) >= critical).mean())
+    critical = critical_value(size, chances, level)
+    return float((g_statistic(outcomes, chances) >= critical - TOLERANCE).mean())

@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
 #: Below this expected count the chi-square distribution is no good approximation.
 SMALLEST_EXPECTED = 5
+#: Nor where so few outcomes are possible that G comes in lumps.
+_FEW_OUTCOMES = 1_000
 #: Outcomes that are listed rather than drawn.
 _MOST_OUTCOMES = 50_000
 DRAWS = 9_999
 SEED = 1
 #: Groups of equal weights that are drawn as such; the lighter rest is normal.
 _MOST_GROUPS = 512
-_TOLERANCE = 1e-9
+#: What rounding may move a statistic by.
+TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -69,17 +72,50 @@ def significance(counts: ArrayLike, probabilities: ArrayLike) -> Significance:
     Returns
     -------
     Significance
-        Of the exact test where the smallest expected count is under five and all
-        outcomes can be listed, of a Monte-Carlo test where they cannot, else of the
-        G-test.
+        Of the G-test where every expected count is five or more and there are many
+        possible outcomes; else of the exact test, or of a Monte-Carlo test where there
+        are too many to list.
     """
     observed, chances = np.asarray(counts), np.asarray(probabilities, dtype=float)
     total = int(observed.sum())
-    if total * chances.min() >= SMALLEST_EXPECTED:
+    if _is_smooth(total, chances):
         return g_test(observed, chances)
-    if comb(total + len(chances) - 1, total) <= _MOST_OUTCOMES:
+    if _outcomes_of(total, chances) <= _MOST_OUTCOMES:
         return exact_test(observed, chances)
     return monte_carlo_test(observed, chances)
+
+
+def critical_value(total: int, probabilities: ArrayLike, level: float) -> float:
+    """Give the G from which on counts are rarer than a level.
+
+    Notes
+    -----
+    Where :func:`significance` draws outcomes, that of the chi-square distribution.
+    """
+    from scipy.special import chdtri
+
+    chances = np.asarray(probabilities, dtype=float)
+    few = _outcomes_of(total, chances) <= _MOST_OUTCOMES
+    if few and not _is_smooth(total, chances):
+        statistics, likelihoods = _outcomes(total, tuple(chances.tolist()))
+        # Outcomes that are just as far are rare together.
+        distinct, which = np.unique(statistics.round(9), return_inverse=True)
+        tails = np.bincount(which, likelihoods)[::-1].cumsum()[::-1]
+        return float(distinct[tails <= level].min(initial=np.inf))
+    return float(chdtri(len(chances) - 1, level)) * correction(total, chances)
+
+
+def _is_smooth(total: int, chances: Numbers) -> bool:
+    """Tell if G is near enough to its chi-square distribution."""
+    return bool(
+        total * chances.min() >= SMALLEST_EXPECTED
+        and _outcomes_of(total, chances) > _FEW_OUTCOMES
+    )
+
+
+def _outcomes_of(total: int, chances: Numbers) -> int:
+    """Count the ways to share out a total."""
+    return comb(total + len(chances) - 1, total)
 
 
 def g_statistic(counts: ArrayLike, probabilities: ArrayLike) -> Numbers:
@@ -96,7 +132,8 @@ def g_statistic(counts: ArrayLike, probabilities: ArrayLike) -> Numbers:
     expected = observed.sum(axis=-1, keepdims=True) * np.asarray(probabilities)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(observed > 0, observed / expected, 1.0)
-    return np.asarray(2 * xlogy(observed, ratio).sum(axis=-1))
+    # Rounding takes what is zero to a hair less.
+    return np.asarray(np.maximum(2 * xlogy(observed, ratio).sum(axis=-1), 0))
 
 
 def g_test(counts: ArrayLike, probabilities: ArrayLike) -> Significance:
@@ -370,16 +407,15 @@ def _g_of_table(
     """Compute G of tables of two rows, from their first rows and their sums."""
     from scipy.special import xlogy
 
-    return np.asarray(
-        2
-        * (
-            xlogy(first, first).sum(axis=-1)
-            + xlogy(totals - first, totals - first).sum(axis=-1)
-            - xlogy(sizes, sizes).sum()
-            - xlogy(totals, totals).sum()
-            + xlogy(sizes.sum(), sizes.sum())
-        )
+    statistics = 2 * (
+        xlogy(first, first).sum(axis=-1)
+        + xlogy(totals - first, totals - first).sum(axis=-1)
+        - xlogy(sizes, sizes).sum()
+        - xlogy(totals, totals).sum()
+        + xlogy(sizes.sum(), sizes.sum())
     )
+    # Rounding takes what is zero to a hair less.
+    return np.asarray(np.maximum(statistics, 0))
 
 
 def holm(p_values: ArrayLike) -> Numbers:
@@ -415,7 +451,7 @@ def _tails(
     statistics: Numbers, observed: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Tell which are at least as large as the observed one, and which are larger."""
-    margin = _TOLERANCE * max(1.0, abs(observed))
+    margin = TOLERANCE * max(1.0, abs(observed))
     return statistics >= observed - margin, statistics > observed + margin
 
 
