@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 import polars as pl
+from scapy.data import DLT_EN10MB
+from scapy.utils import RawPcapNgReader, RawPcapWriter
 
 import analyzer
 from analyzer.analysis import spread
@@ -39,6 +43,33 @@ def connections(recording, file=None, *, conntrack=False):
     files = [folder / file] if file else sorted(folder.glob("*.pcap*"))
     state = cluster(recording, conntrack=conntrack)
     return analyzer.build_tables(files, cluster=state).connections.collect()
+
+
+@functools.cache
+def nic_connections(recording, file):
+    """Correlate what a node's network card alone saw, of a file of several devices."""
+    if "+" not in file:
+        return connections(recording, file)
+    node = file.split(".")[0]
+    with tempfile.TemporaryDirectory() as folder:
+        alone = Path(folder) / f"{node}.ens18.pcap"
+        with (
+            RawPcapNgReader(str(RECORDINGS / recording / file)) as every,
+            RawPcapWriter(str(alone), linktype=DLT_EN10MB, nano=True) as kept,
+        ):
+            kept.write_header(None)
+            for octets, about in every:
+                if about.ifname != b"ens18":
+                    continue
+                time = (about.tshigh << 32) + about.tslow
+                kept.write_packet(
+                    octets,
+                    sec=time // about.tsresol,
+                    usec=time % about.tsresol * 10**9 // about.tsresol,
+                    wirelen=about.wirelen,
+                )
+        state = cluster(recording)
+        return analyzer.build_tables([alone], cluster=state).connections.collect()
 
 
 def spread_of(recording, file=None, *, conntrack=False, **asked):
