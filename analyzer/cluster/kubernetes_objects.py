@@ -380,8 +380,6 @@ def _each_endpoint(
 ) -> Iterator[Endpoint]:
     """Make an endpoint of every address and port."""
     is_pod = fields.text(item, "targetRef", "kind") == "Pod"
-    hints = fields.mappings(item, "hints", "forZones")
-    zones = [fields.text(hint, "name") for hint in hints]
     for address in addresses:
         for port, protocol, port_name in ports:
             yield Endpoint(
@@ -394,8 +392,14 @@ def _each_endpoint(
                 ready=ready,
                 node=fields.text(item, "nodeName"),
                 pod=fields.text(item, "targetRef", "name") if is_pod else None,
-                zones=tuple(zone for zone in zones if zone),
+                for_nodes=_hints(item, "forNodes"),
+                for_zones=_hints(item, "forZones"),
             )
+
+
+def _hints(item: _Object, kind: str) -> tuple[str, ...]:
+    names = [fields.text(hint, "name") for hint in fields.mappings(item, "hints", kind)]
+    return tuple(name for name in names if name)
 
 
 # By API group and kind: Knative has Services and Calico has Nodes, too.

@@ -168,7 +168,7 @@ class Service:
 class Endpoint:
     """An address behind a service; without a port it stands for all of them.
 
-    ``zones`` are those for whose nodes it is meant (``hints.forZones``).
+    ``for_nodes`` and ``for_zones`` are those whose calls it is meant for (``hints``).
     """
 
     namespace: str
@@ -180,7 +180,8 @@ class Endpoint:
     ready: bool = True
     node: str | None = None
     pod: str | None = None
-    zones: tuple[str, ...] = ()
+    for_nodes: tuple[str, ...] = ()
+    for_zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

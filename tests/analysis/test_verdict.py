@@ -225,11 +225,21 @@ def test_a_local_traffic_policy_explains_an_uneven_spread():
     assert expected["web-a"] == pytest.approx(50 / 60)
 
 
+def test_an_internal_traffic_policy_keeps_calls_of_the_cluster_on_their_node():
+    state = cluster(rules=False, service={"internal_traffic_policy": "Local"})
+    nodes = ["n1"] * 30 + ["n3"] * 10
+    calls = at_home(nodes, client_node=nodes, destination_kind="ClusterIP")
+    row, text, found = judged(calls, state)
+    assert shares(found) == {"web-a": 0, "web-b": 0.75, "web-c": 0, "web-d": 0.25}
+    assert row["verdict"] == "explained"
+    assert text.startswith("Traffic policy Local keeps")
+
+
 ZONES = {"n0": "east", "n1": "east", "n2": "west", "n3": "west"}
 
 
-def zonal(state, *, hints=ZONES.get, zones=ZONES):
-    """Give endpoints hints for the zone of their node, and nodes their zones."""
+def zonal(state, *, hints=ZONES.get, zones=ZONES, node_hints=lambda _: None):
+    """Give nodes their zones, and endpoints hints by their node: for zone and node."""
     return dataclasses.replace(
         state,
         nodes=tuple(
@@ -237,7 +247,9 @@ def zonal(state, *, hints=ZONES.get, zones=ZONES):
         ),
         endpoints=tuple(
             dataclasses.replace(
-                each, zones=(hint,) if (hint := hints(each.node)) else ()
+                each,
+                for_zones=(hint,) if (hint := hints(each.node)) else (),
+                for_nodes=(hint,) if (hint := node_hints(each.node)) else (),
             )
             for each in state.endpoints
         ),
@@ -314,6 +326,79 @@ def test_rules_of_another_zone_s_node_are_not_held_against_a_call():
     row, _, found = judged(calls, of_west)
     assert shares(found)["web-c"] == 0.5
     assert (row["told_by"], row["verdict"]) == ("rules", "explained")
+
+
+def on_their_node(hinted=NODES, **more):
+    """Give every endpoint a hint for a node, its own or else the first."""
+    hints = {node: node if node in hinted else hinted[0] for node in NODES}
+    return zonal(cluster(rules=False), node_hints=hints.get, **more)
+
+
+def at_home(nodes, **columns):
+    pods = [PODS[NODES.index(each)] for each in nodes]
+    return connections(pods, entry_node=nodes, **columns)
+
+
+def test_hints_for_nodes_leave_a_call_no_choice():
+    row, text, found = judged(at_home(["n0"] * 50 + ["n2"] * 10), on_their_node())
+    assert shares(found) == pytest.approx(
+        dict(zip(PODS, (5 / 6, 0, 1 / 6, 0), strict=True))
+    )
+    assert row["verdict"] == "explained"
+    assert text.startswith("Topology hints keep calls on the node that takes them in")
+    assert "web-a has 83 % of all connections" in text
+    assert "kept on the node that takes them in (hints)" in row["null_hypothesis"]
+
+
+def test_a_node_that_no_endpoint_is_meant_for_keeps_to_its_zone():
+    state = on_their_node(hinted=("n0", "n1"))
+    nodes = ["n0"] * 30 + ["n2"] * 40
+    pods = [*drawn(30, (1 / 3, 0, 1 / 3, 1 / 3)), *drawn(40, (0, 0, 0.5, 0.5))]
+    row, text, found = judged(connections(pods, entry_node=nodes), state)
+    thirds = 30 / 70 / 3
+    expected = (thirds, 0, thirds + 20 / 70, thirds + 20 / 70)
+    assert shares(found) == pytest.approx(dict(zip(PODS, expected, strict=True)))
+    assert row["verdict"] == "explained"
+    assert "on the node that takes them in or in its zone" in text
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        # Without those for zones, none is for the node,
+        on_their_node(hinted=("n1",), hints=lambda _: None),
+        # and an endpoint without one ends it.
+        zonal(
+            cluster(rules=False),
+            hints=lambda _: None,
+            node_hints={"n0": "n0", "n1": "n1", "n2": "n2"}.get,
+        ),
+    ],
+)
+def test_hints_for_nodes_that_the_proxy_does_not_use_change_nothing(state):
+    row, _, found = judged(connections(drawn(100), entry_node="n0"), state)
+    assert row["verdict"] == "consistent"
+    assert found.backends["expected_share"].to_list() == [0.25] * 4
+
+
+def test_hints_for_nodes_leave_open_what_to_expect_of_an_unknown_node():
+    calls = connections(drawn(60, EAST), entry_node=None)
+    row, _, _ = judged(calls, on_their_node())
+    assert row["told_by"] == "seen"
+
+
+def test_rules_of_another_node_are_not_held_against_a_call_with_hints_for_nodes():
+    everywhere = dict.fromkeys(NODES, "east")
+    state = zonal(
+        cluster(probabilities={"web-c": 1.0}), node_hints=str, zones=everywhere
+    )
+    of_n2 = dataclasses.replace(
+        state, rules=tuple(rule for rule in state.rules if rule.node == "n2")
+    )
+    row, _, found = judged(at_home(["n0"] * 9), of_n2)
+    assert (row["told_by"], shares(found)["web-a"]) == ("endpoints", 1)
+    row, _, found = judged(at_home(["n2"] * 9), of_n2)
+    assert (row["told_by"], shares(found)["web-c"]) == ("rules", 1)
 
 
 def test_a_local_traffic_policy_goes_before_hints():

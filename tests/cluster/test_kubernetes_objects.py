@@ -63,17 +63,27 @@ def test_zones_are_told_by_the_node_s_label_and_the_endpoint_s_hints(
         "node-a": "east",
         "node-b": None,
     }
-    assert {each.address: each.zones for each in found.endpoints} == {
+    assert {each.address: each.for_zones for each in found.endpoints} == {
         "10.1.0.1": ("east", "west"),
         "10.1.0.2": (),
     }
+
+
+def test_nodes_are_told_by_the_endpoint_s_hints(load: Load) -> None:
+    ends = a_slice("web", ("10.1.0.1", 80))
+    ends["endpoints"][0]["hints"] = {
+        "forZones": [{"name": "east"}],
+        "forNodes": [{"name": "node-a"}, {"name": None}],
+    }
+    (found,) = load(a_list(a_service("web", 80), ends)).endpoints
+    assert (found.for_nodes, found.for_zones) == (("node-a",), ("east",))
 
 
 def test_hints_that_are_none_are_passed_over(load: Load) -> None:
     ends = a_slice("web", ("10.1.0.1", 80))
     ends["endpoints"][0]["hints"] = {"forZones": [{"name": None}, 7, {}]}
     (found,) = load(a_list(a_service("web", 80), ends)).endpoints
-    assert found.zones == ()
+    assert found.for_zones == ()
 
 
 def test_a_service_is_dual_stack_with_external_addresses(load: Load) -> None:

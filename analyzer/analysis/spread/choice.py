@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 Told = Literal["rules", "endpoints", "seen"]
 
+#: Where hints keep calls: on a ``node``, in a ``zone``; None if nobody knows which.
+_Place = tuple[str, str | None]
+
 #: ipvs's schedulers that give every backend its turn.
 ROUND_ROBIN = frozenset({"rr", "wrr"})
 #: Those that look at how busy backends are, or at the client: not a chance of draws.
@@ -64,8 +67,9 @@ class Choice:
         Whether a client stays with its backend.
     is_local : bool
         Whether only backends on the entry node are chosen from.
-    zone : str, optional
-        The entry node's, if only backends that are meant for it are chosen from.
+    kept_in : str, optional
+        ``node`` or ``zone``, if only backends that are meant for the entry node, or for
+        its zone, are chosen from.
     """
 
     probabilities: dict[str, float]
@@ -74,7 +78,7 @@ class Choice:
     scheduler: str | None = None
     affinity: bool = False
     is_local: bool = False
-    zone: str | None = None
+    kept_in: str | None = None
 
     @property
     def is_by_chance(self) -> bool:
@@ -184,22 +188,17 @@ class Proxies:
         fitting = [rule for rule in fitting if rule.scope == scope]
         if not fitting:
             return None
-        zone = self._zone_of(front) if not is_local else None
-        if self._has_hints(front) and not is_local:
-            # Those of another zone's nodes are others.
+        place = None if is_local else self._place(front, front.entry_node)
+        if not is_local:
+            # Where hints keep calls elsewhere, rules are others.
             fitting = [
                 rule
                 for rule in fitting
-                if rule.node is not None
-                and (
-                    rule.node == front.entry_node
-                    or (zone is not None and self._zones.get(rule.node) == zone)
-                )
+                if (rule.node is not None and rule.node == front.entry_node)
+                or (_is_known(place) and self._place(front, rule.node) == place)
             ]
             if not fitting:
                 return None
-        else:
-            zone = None
         # The nodes' rules are alike; the entry node's own are the ones that count.
         rule = min(
             fitting,
@@ -216,7 +215,7 @@ class Proxies:
             rule.scheduler,
             rule.affinity,
             is_local,
-            zone,
+            place[0] if place and place[1] else None,
         )
 
     def _by_endpoints(self, front: Front) -> Choice | None:
@@ -241,13 +240,11 @@ class Proxies:
         is_local = policy == "Local"
         if is_local:
             fitting = [each for each in fitting if each.node == front.entry_node]
-        zone = None
-        if not is_local and self._has_hints(front):
-            zone = self._zone_of(front)
-            if zone is None:
-                return None
-            hinted = [each for each in fitting if zone in each.zones]
-            fitting, zone = (hinted, zone) if hinted else (fitting, None)
+        place = None if is_local else self._place(front, front.entry_node)
+        if not _is_known(place):
+            return None
+        if place is not None:
+            fitting = [each for each in fitting if _is_meant_for(each, place)]
         names = {self.name(each.address, each.port, each.pod) for each in fitting}
         if not names:
             return None
@@ -256,23 +253,40 @@ class Proxies:
             "endpoints",
             affinity=service.session_affinity == "ClientIP",
             is_local=is_local,
-            zone=zone,
+            kept_in=place[0] if place else None,
         )
 
-    def _has_hints(self, front: Front) -> bool:
-        """Tell if a service's endpoints say for which zones they are.
+    def _place(self, front: Front, node: str | None) -> _Place | None:
+        """Tell where hints keep a front's calls that a node takes; None if nowhere.
 
-        kube-proxy looks at it only if all that are ready do
-        (``pkg/proxy/topology.go``), and takes all of them in a zone that none is for.
+        kube-proxy looks at hints only if all endpoints that are ready have them, and
+        one is for its node, or else for its zone (``pkg/proxy/topology.go``).
         """
         if front.namespace is None or front.service is None:
-            return False
-        known = self.endpoints(front.namespace, front.service)
-        of_version = [each for each in known if (":" in each.address) == front.is_v6]
-        return bool(of_version) and all(each.zones for each in of_version)
+            return None
+        ready = [
+            each
+            for each in self.endpoints(front.namespace, front.service)
+            if (":" in each.address) == front.is_v6
+        ]
+        for place in (("node", node), ("zone", self._zones.get(node or ""))):
+            are_all_hinted = all(_meant_for(each, place[0]) for each in ready)
+            is_any_for_it = any(_is_meant_for(each, place) for each in ready)
+            if ready and are_all_hinted and (is_any_for_it or not _is_known(place)):
+                return place
+        return None
 
-    def _zone_of(self, front: Front) -> str | None:
-        return self._zones.get(front.entry_node or "")
+
+def _is_known(place: _Place | None) -> bool:
+    return place is None or place[1] is not None
+
+
+def _is_meant_for(endpoint: Endpoint, place: _Place) -> bool:
+    return place[1] in _meant_for(endpoint, place[0])
+
+
+def _meant_for(endpoint: Endpoint, kind: str) -> tuple[str, ...]:
+    return endpoint.for_nodes if kind == "node" else endpoint.for_zones
 
 
 def _scaled(probabilities: dict[str, float]) -> dict[str, float]:

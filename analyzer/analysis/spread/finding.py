@@ -69,8 +69,11 @@ class Finding:
     evenly : Significance, optional
         The same if every backend were as likely, where a traffic policy keeps calls on
         their node, or hints in their zone.
-    is_local, is_zonal, is_round_robin : bool
-        Whether any calls are kept on their node, in their zone, or given out in turn.
+    is_local, is_round_robin : bool
+        Whether any calls are kept on their node by a traffic policy, or given out in
+        turn.
+    kept_in : frozenset of str
+        Where hints keep calls: ``node``, ``zone``.
     needed : int, optional
         Choices after which a twofold imbalance would probably be seen.
     is_without_endpoints : bool
@@ -100,7 +103,7 @@ class Finding:
     significance: Significance | None = None
     evenly: Significance | None = None
     is_local: bool = False
-    is_zonal: bool = False
+    kept_in: frozenset[str] = frozenset()
     is_round_robin: bool = False
     needed: int | None = None
     is_without_endpoints: bool = False
@@ -178,7 +181,7 @@ def find(
     by_chance = all(choice.is_by_chance for choice in expected.choices)
     if by_chance:
         _test(found, choices)
-        found.evenly = causes.tested(even) if found.is_local or found.is_zonal else None
+        found.evenly = causes.tested(even) if found.is_local or found.kept_in else None
     else:
         found.remarks.append(
             f"Not tested: {_scheduler(expected.choices)} looks at more than chance."
@@ -303,7 +306,7 @@ def _describe_expectation(
     order = ("seen", "endpoints", "rules")
     found.told_by = min((choice.told_by for choice in told), key=order.index)
     found.is_local = any(choice.is_local for choice in told)
-    found.is_zonal = any(choice.zone is not None for choice in told)
+    found.kept_in = frozenset(choice.kept_in for choice in told if choice.kept_in)
     found.is_round_robin = any(choice.scheduler in ROUND_ROBIN for choice in told)
     found.null_hypothesis = _hypothesis(told, found, is_told=is_told)
     if expected.is_cut.any():
@@ -326,7 +329,7 @@ def _hypothesis(told: list[Choice], found: Finding, *, is_told: bool) -> str:
         text = "IPVS gives each backend its turn (round robin)"
     elif found.told_by == "rules":
         chances = {round(p, 6) for each in told for p in each.probabilities.values()}
-        even = len(chances) == 1 and not found.is_local and not found.is_zonal
+        even = len(chances) == 1 and not found.is_local and not found.kept_in
         of_each = f", 1 in {round(1 / chances.pop())} each" if even else ""
         text = f"{proxy} chooses at random by its rules{of_each}"
     elif found.told_by == "endpoints" and proxies:
@@ -336,9 +339,9 @@ def _hypothesis(told: list[Choice], found: Finding, *, is_told: bool) -> str:
     else:
         text = "every backend that answered is as likely (endpoints are not known)"
     if found.is_local:
-        text += ", outside calls among the entry node's own (traffic policy Local)"
-    if found.is_zonal:
-        text += ", among endpoints that are meant for the entry node's zone (hints)"
+        text += ", calls among the entry node's own (traffic policy Local)"
+    if found.kept_in:
+        text += f", calls kept {wording.place(found.kept_in)} (hints)"
     if found.is_partly_by_client:
         text += ", once per client and node (ClientIP affinity"
         text += ")" if is_told else ", as every client stayed with one backend)"

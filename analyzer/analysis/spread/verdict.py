@@ -79,20 +79,25 @@ def _judge(found: Finding) -> tuple[str, str]:
 def _explained(found: Finding, shown: str) -> str:
     if found.is_local:
         return (
-            "Uneven, as traffic policy Local makes it, which keeps outside calls on"
+            "Uneven, as traffic policy Local makes it, which keeps calls on"
             f" the node that takes them in; consistent with that ({shown})."
         )
     return (
-        "Uneven, as topology hints make it, which keep calls in the zone of the node"
-        f" that takes them in; consistent with that ({shown})."
+        "Uneven, as topology hints make it, which keep calls"
+        f" {wording.place(found.kept_in)}; consistent with that ({shown})."
     )
 
 
 def _without_test(found: Finding, known: pl.DataFrame) -> tuple[str, str]:
     if found.is_local:
         return "explained", (
-            "Traffic policy Local keeps outside calls on the node that takes them in:"
+            "Traffic policy Local keeps calls on the node that takes them in:"
             f" shares are those of the entry nodes ({_most(found, known)})"
+        )
+    if found.kept_in:
+        return "explained", (
+            f"Topology hints keep calls {wording.place(found.kept_in)}, with no choice"
+            f" left: shares are those of what they came in by ({_most(found, known)})"
         )
     listed = found.groups.filter(pl.col("group").is_not_null())
     if len(listed) == 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analyzer.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from analyzer.analysis.spread.causes import (
         Changed,
@@ -46,6 +46,15 @@ def percent(share: float) -> str:
         return "<0.1 %"
     value = share * 100
     return f"{value:.1f} %" if 0 < value < 9.95 else f"{value:.0f} %"
+
+
+def place(kept_in: Collection[str]) -> str:
+    """Say where hints keep calls: ``node``, ``zone`` or either."""
+    if len(kept_in) > 1:
+        return "on the node that takes them in or in its zone"
+    if "node" in kept_in:
+        return "on the node that takes them in"
+    return "in the zone of the node that takes them in"
 
 
 def listed(names: Iterable[str]) -> str:
