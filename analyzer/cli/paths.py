@@ -173,10 +173,14 @@ def _draw(
     from analyzer.cli.picture import keep
     from analyzer.diagram.model import picture
 
-    # JSON is for programs, which can take all of it.
-    if kind != ".json":
-        graph = collapse(graph, _limits(top))
-    what = picture(graph)
+    if kind == ".mmd":
+        from analyzer.diagram.graph_text import fit_mermaid
+
+        what = fit_mermaid(graph, _limits(top))
+    elif kind == ".json":  # for programs, which can take all of it
+        what = picture(graph)
+    else:
+        what = picture(collapse(graph, _limits(top)))
     title, source = _titles(what, tables)
     data: str | bytes
     if kind == ".json":
@@ -186,7 +190,8 @@ def _draw(
     elif kind in (".mmd", ".dot"):
         from analyzer.diagram.graph_text import write_dot, write_mermaid
 
-        data = (write_mermaid if kind == ".mmd" else write_dot)(what, title=title)
+        write = write_mermaid if kind == ".mmd" else write_dot
+        data = write(what, title=title, by=by)
     else:
         from analyzer.cli.picture import written
         from analyzer.diagram.cluster import draw_cluster

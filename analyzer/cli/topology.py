@@ -47,7 +47,8 @@ def show_topology(
     from analyzer.cli.picture import keep, written
 
     services = told.fronts.select("service").unique().collect().height
-    title = f"{say.plural(services, 'Service')} on {len(cluster.nodes)} nodes"
+    nodes = say.plural(len(cluster.nodes), "node")
+    title = f"{say.plural(services, 'Service')} on {nodes}"
     source = "from cluster state alone, without traffic"
     data: str | bytes
     if kind == ".json":

@@ -4,20 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.analysis.paths import OTHERS, collapse
 from analyzer.diagram import words
-from analyzer.diagram.markup import identifier, mermaid, quoted, yaml
+from analyzer.diagram.cluster.said import host_name
+from analyzer.diagram.markup import is_taken, mermaid, quoted, yaml
+from analyzer.diagram.model import picture
 from analyzer.diagram.palette import OTHER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from analyzer.analysis.paths import Limits, PathGraph
     from analyzer.diagram.model import Bundle, Picture, Vertex
 
 _PLACES = ("entry", "exit", "arrival", "backend")
 
 
-def write_mermaid(what: Picture, *, title: str) -> str:
-    """Write the graph as a Mermaid flow chart, as GitHub and GitLab show it."""
+def fit_mermaid(graph: PathGraph, limits: Limits) -> Picture:
+    """Sum up a graph, and more of it than limits ask for until Mermaid draws it."""
+    what = picture(collapse(graph, limits))
+    chart = write_mermaid(what, title="")
+    if is_taken(chart, len(what.bundles)) or limits.less() == limits:
+        return what
+    return fit_mermaid(graph, limits.less())
+
+
+def write_mermaid(what: Picture, *, title: str, by: str = "connections") -> str:
+    """Write the graph as a Mermaid flow chart, as GitHub and GitLab show it.
+
+    Parameters
+    ----------
+    what : Picture
+    title : str
+    by : {'connections', 'bytes'}
+        What links are as thick as.
+    """
     lines = [
         "---",
         f"title: {yaml(title)}",
@@ -25,16 +46,18 @@ def write_mermaid(what: Picture, *, title: str) -> str:
         "flowchart LR",
     ]
     ids = {key: f"n{number}" for number, key in enumerate(what.vertices)}
-    for name, vertices in _clusters(what):
+    for number, (name, vertices) in enumerate(_clusters(what)):
         indent = "  "
         if name:
-            lines.append(f'  subgraph {identifier(name)}["{mermaid(name)}"]')
+            told = mermaid(host_name(name, what))
+            lines.append(f'  subgraph node{number}["{told}"]')
             indent = "    "
         for vertex in vertices:
             label = "<br/>".join(mermaid(line) for line in _label(what, vertex))
             lines.append(f'{indent}{ids[vertex.id]}["{label}"]')
         if name:
             lines.append("  end")
+    thickness = _thickness(what, by)
     styles = []
     for number, bundle in enumerate(what.bundles):
         arrow = "-->" if _is_seen(bundle) else "-.->"
@@ -42,13 +65,19 @@ def write_mermaid(what: Picture, *, title: str) -> str:
         lines.append(f'  {ids[bundle.source]} {arrow}|"{label}"| {ids[bundle.target]}')
         styles.append(
             f"  linkStyle {number} stroke:{_colour(what, bundle)},"
-            f"stroke-width:{_thickness(what, bundle):.1f}px"
+            f"stroke-width:{thickness(bundle):.1f}px"
         )
     return "\n".join([*lines, *styles]) + "\n"
 
 
-def write_dot(what: Picture, *, title: str) -> str:
-    """Write the graph in Graphviz's language; ``dot -Tsvg`` draws it."""
+def write_dot(what: Picture, *, title: str, by: str = "connections") -> str:
+    """Write the graph in Graphviz's language; ``dot -Tsvg`` draws it.
+
+    Parameters
+    ----------
+    what, title, by
+        As for :func:`write_mermaid`.
+    """
     lines = [
         "digraph paths {",
         f"  label={quoted(title)}; labelloc=t; rankdir=LR;",
@@ -58,18 +87,20 @@ def write_dot(what: Picture, *, title: str) -> str:
     for number, (name, vertices) in enumerate(_clusters(what)):
         indent = "  "
         if name:
-            lines += [f"  subgraph cluster_{number} {{", f"    label={quoted(name)};"]
+            told = quoted(host_name(name, what))
+            lines += [f"  subgraph cluster_{number} {{", f"    label={told};"]
             indent = "    "
         for vertex in vertices:
             label = "\n".join(_label(what, vertex))
             lines.append(f"{indent}{quoted(vertex.id)} [label={quoted(label)}];")
         if name:
             lines.append("  }")
+    thickness = _thickness(what, by)
     for bundle in what.bundles:
         facts = {
             "label": _edge_label(bundle),
             "color": _colour(what, bundle),
-            "penwidth": f"{_thickness(what, bundle):.1f}",
+            "penwidth": f"{thickness(bundle):.1f}",
             "style": "solid" if _is_seen(bundle) else "dashed",
         }
         told = ", ".join(f"{name}={quoted(value)}" for name, value in facts.items())
@@ -94,8 +125,12 @@ def _clusters(what: Picture) -> Iterator[tuple[str, list[Vertex]]]:
 def _label(what: Picture, vertex: Vertex) -> list[str]:
     host = what.hosts.get(vertex.node or "")
     if vertex.lane == "client":
+        if vertex.id == f"client/{OTHERS}":
+            return [words.plural(vertex.members, "more client")]
         return [each for each in (vertex.name, vertex.address) if each] or ["client"]
     if vertex.lane == "front":
+        if vertex.id == f"front/{OTHERS}":
+            return [words.plural(vertex.members, "more address", "es")]
         if vertex.address is None:
             kind = vertex.kind
             return [f"{kind} addresses" if kind else "address not seen"]
@@ -120,6 +155,8 @@ def _label(what: Picture, vertex: Vertex) -> list[str]:
         address = (host.tunnel_address if host else None) or ""
         return [each for each in (device, address, vertex.lane) if each]
     if vertex.lane == "backend":
+        if vertex.members > 1:
+            return [words.plural(vertex.members, "pod")]
         workload = (vertex.workload or "").replace("/", " ", 1)
         told = [each for each in (vertex.name, vertex.address, workload) if each]
         return told or ["backend"]
@@ -158,5 +195,11 @@ def _colour(what: Picture, bundle: Bundle) -> str:
     return what.colours.get(services.pop() or "", OTHER)
 
 
-def _thickness(what: Picture, bundle: Bundle) -> float:
-    return 1 + 9 * bundle.connections / max(what.connections, 1)
+def _thickness(what: Picture, by: str) -> Callable[[Bundle], float]:
+    """Give what is all of it the width of ten pixels, and nothing that of one."""
+
+    def amount(bundle: Bundle) -> int:
+        return bundle.octets if by == "bytes" else bundle.connections
+
+    total = max(sum(amount(each) for each in what.bundles if each.step == "call"), 1)
+    return lambda bundle: 1 + 9 * amount(bundle) / total

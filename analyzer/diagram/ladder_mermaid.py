@@ -58,7 +58,8 @@ def write_ladder_mermaid(ladder: Ladder) -> str:
 def _participants(ladder: Ladder) -> Iterator[str]:
     rows = ladder.places.to_dicts()
     for begin, end, host in runs(row["host"] for row in rows):
-        yield f"  box {mermaid(host)}"
+        # Of a first word that is a colour's name the box would take its colour.
+        yield f"  box transparent {mermaid(host)}"
         for place in range(begin, end + 1):
             device = rows[place]["point"].partition("/")[2] or rows[place]["point"]
             yield f"    participant p{place} as {mermaid(device)}"

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 
+# What Mermaid takes at most; a file cannot ask for more (maxEdges, maxTextSize).
+MOST_LINKS = 500
+_MOST_CHARACTERS = 50_000
+_OF_A_TITLE = 500
+
 
 def mermaid(text: str) -> str:
     """Escape what Mermaid takes for markup."""
-    return re.sub(r'[&<>"#;|\x00-\x1f]', lambda found: f"#{ord(found[0])};", text)
+    return re.sub(r'[&<>"#;|\\`$\x00-\x1f]', lambda found: f"#{ord(found[0])};", text)
 
 
-def identifier(text: str) -> str:
-    """Make a name of a Mermaid subgraph."""
-    return "node_" + re.sub(r"\W", "_", text)
+def is_taken(chart: str, links: int) -> bool:
+    """Tell if Mermaid draws a chart that has so many links."""
+    return links <= MOST_LINKS and len(chart) <= _MOST_CHARACTERS - _OF_A_TITLE
 
 
 def yaml(text: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.diagram import words
-from analyzer.diagram.markup import identifier, mermaid, quoted, yaml
+from analyzer.diagram.markup import MOST_LINKS, is_taken, mermaid, quoted, yaml
 from analyzer.diagram.topology import front_words, topology_colours
+from analyzer.errors import DiagramError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,13 @@ class _Graph(NamedTuple):
 
 
 def write_topology_mermaid(told: Topology, *, title: str) -> str:
-    """Write Services, nodes, pods and tunnels as a Mermaid flow chart."""
+    """Write Services, nodes, pods and tunnels as a Mermaid flow chart.
+
+    Raises
+    ------
+    DiagramError
+        If there are more of them than Mermaid draws.
+    """
     graph, colours = _graph(told), topology_colours(told)
     names = [*graph.services, *(each for of in graph.nodes.values() for each in of)]
     ids = {name: f"n{number}" for number, name in enumerate([*names, _UNDERLAY])}
@@ -40,8 +47,8 @@ def write_topology_mermaid(told: Topology, *, title: str) -> str:
         return f'{indent}{ids[name]}["{label}"]'
 
     lines += [vertex(name, text, "  ") for name, text in graph.services.items()]
-    for node, members in graph.nodes.items():
-        lines.append(f'  subgraph {identifier(node)}["{mermaid(node)}"]')
+    for number, (node, members) in enumerate(graph.nodes.items()):
+        lines.append(f'  subgraph node{number}["{mermaid(node)}"]')
         lines += [vertex(name, text, "    ") for name, text in members.items()]
         lines.append("  end")
     if graph.has_tunnels:
@@ -52,7 +59,14 @@ def write_topology_mermaid(told: Topology, *, title: str) -> str:
         lines.append(f"  {ids[source]} {arrow} {ids[target]}")
         if service:
             styles.append(f"  linkStyle {number} stroke:{colours[service]}")
-    return "\n".join([*lines, *styles]) + "\n"
+    chart = "\n".join([*lines, *styles]) + "\n"
+    if not is_taken(chart, len(graph.links)):
+        raise DiagramError(
+            f"Mermaid draws no more than {MOST_LINKS} links and some 50,000 characters,"
+            f" and here are {len(graph.links):,} and {len(chart):,}",
+            hint="choose with --service or --pod; or end its name in .svg or .dot",
+        )
+    return chart
 
 
 def write_topology_dot(told: Topology, *, title: str) -> str:

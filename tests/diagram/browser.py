@@ -26,15 +26,15 @@ needs_browser = pytest.mark.skipif(
 def ask(page: str, script: str, folder: Path) -> tuple[Any, list[str]]:
     """Open a page, run a script in it; give its result and the console's errors.
 
-    ``script`` is the body of a function that returns something JSON can hold.
+    ``script`` is the body of an async function that returns something JSON can hold.
     """
     assert CHROMIUM, "CI installs Chromium"
     probe = (
         "<script>const answer = document.createElement('pre'); answer.id = 'answer';"
-        "let told; try { told = (() => {" + script + "})(); }"
-        " catch (error) { told = { error: String(error) }; }"
+        "(async () => {" + script + "})()"
+        ".catch((error) => ({ error: String(error) })).then((told) => {"
         " answer.textContent = JSON.stringify(told);"
-        " document.body.append(answer);</script>"
+        " document.body.append(answer); });</script>"
     )
     file = folder / "page.html"
     file.write_text(page.replace("</body>", f"{probe}</body>"), "utf-8")
@@ -50,6 +50,7 @@ def ask(page: str, script: str, folder: Path) -> tuple[Any, list[str]]:
             "--disable-component-update",
             f"--user-data-dir={folder / 'profile'}",
             "--window-size=1200,900",
+            "--virtual-time-budget=10000",  # ends as soon as nothing is left to do
             "--enable-logging=stderr",
             "--dump-dom",
             file.as_uri(),

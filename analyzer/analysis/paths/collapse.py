@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -28,6 +28,10 @@ class Limits:
     fronts: int = 20
     nodes: int = 8
     pods: int = 40
+
+    def less(self) -> Limits:
+        """Give limits of three quarters, but of no less than two."""
+        return Limits(*(max(2, each * 3 // 4) for each in astuple(self)))
 
 
 def collapse(graph: PathGraph, limits: Limits | None = None) -> PathGraph:
