@@ -21,6 +21,7 @@ _RESOLUTION = 1000  # ns
 _ENDS = ("src_ip", "src_port", "dst_ip", "dst_port")
 _OUTER = ("tunnel", "vni", "outer_src", "outer_dst")
 _UNKNOWN = -1  # in place of null, which joins do not match
+_EVER = (1 << 63) - 1
 
 
 class Ladder(NamedTuple):
@@ -85,8 +86,9 @@ def ladder(tables: Tables, packets: pl.LazyFrame, connection_id: int) -> Ladder:
     -----
     Packets are told to be the same by what NAT and encapsulation leave alone:
     direction, sequence and acknowledgement numbers, flags, length and IP
-    identification. Where a host joined segments to one frame or cut a frame into
-    segments, both stand there, and neither has vanished.
+    identification, and by their time if they look the same. Where a host joined
+    segments to one frame or cut a frame into segments, both stand there, and neither
+    has vanished unless some of its octets did not go on.
 
     A capture of ``any`` is left out where its host's devices were captured as well.
     Fragments behind the first have no ports and are left out.
@@ -325,7 +327,7 @@ def _numbered(seen: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     frames = (
         seen.with_columns(_copy=is_copy.over("place", *same, order_by="time"))
         .filter(~pl.col("_copy").fill_null(value=False))
-        .with_columns(_again=pl.int_range(pl.len()).over("place", *same))
+        .pipe(_with_occurrences, same)
     )
     firsts = (
         frames.group_by(*same, "_again")
@@ -401,6 +403,34 @@ def _numbered(seen: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _with_occurrences(frames: pl.DataFrame, same: list[str]) -> pl.DataFrame:
+    """Tell which of several equal frames is which, in ``_again`` (i64, from 0).
+
+    Where places saw them several times, but not as often as each other, one of them
+    was lost, or was part of a larger frame: those go together that passed at about the
+    same time.
+    """
+    order = pl.int_range(pl.len()).over("place", *same)
+    numbered = frames.sort("time", maintain_order=True).with_columns(_order=order)
+    most = (
+        numbered.filter(pl.len().over("place", *same) > 1)
+        .sort("place")
+        .group_by(same, maintain_order=True)
+        .agg(pl.col("place").mode(maintain_order=True).first())
+    )
+    whole = numbered.join(most, on=[*same, "place"]).select(
+        *same, "time", _again="_order"
+    )
+    nearest = numbered.join_asof(
+        whole.sort("time"), on="time", by=same, strategy="nearest"
+    )
+    is_twice = pl.struct("place", *same, "_again").is_duplicated()
+    is_clear = ~is_twice.any().over("place", *same)
+    return nearest.with_columns(
+        _again=pl.when(is_clear).then("_again").fill_null(pl.col("_order"))
+    ).drop("_order")
+
+
 def _with_losses(
     told: pl.DataFrame, places: pl.DataFrame, tables: Tables
 ) -> pl.DataFrame:
@@ -455,16 +485,25 @@ def _with_losses(
 def _is_covered(told: pl.DataFrame, row: dict[str, int]) -> bool:
     """Tell whether the next place saw all of a segment's octets, in other frames.
 
-    Those that both places saw as they were are not this segment, but sent again.
+    Those that both places saw as they were are not this segment, but sent again; nor
+    are those that the next place saw at about the time when octets of it passed here
+    again.
     """
     if not row["takes"]:
         return False
     begin, end = row["seq"], row["seq"] + row["takes"]
-    here = told.filter(pl.col("place") == row["place"])["packet"]
-    behind = told.filter(
+    of_direction = told.filter(pl.col("direction") == row["direction"])
+    here = of_direction.filter(pl.col("place") == row["place"])
+    again = here.filter(
+        pl.col("time") > row["time"],
+        pl.col("seq") < end,
+        pl.col("seq") + pl.col("takes") > begin,
+    )["time"].to_list()
+    middle = (row["time"] + min(again, default=_EVER)) // 2
+    behind = of_direction.filter(
         pl.col("place") == row["_next"],
-        pl.col("direction") == row["direction"],
-        ~pl.col("packet").is_in(here.implode()),
+        ~pl.col("packet").is_in(here["packet"].implode()),
+        pl.col("time") < middle,
     ).sort("seq")
     reached = begin
     for seq, takes in behind.select("seq", "takes").iter_rows():
