@@ -160,7 +160,13 @@ def _label(what: Picture, vertex: Vertex) -> list[str]:
         workload = (vertex.workload or "").replace("/", " ", 1)
         told = [each for each in (vertex.name, vertex.address, workload) if each]
         return told or ["backend"]
-    return ["no backend"]
+    ended = [each for each in what.bundles if each.target == vertex.id]
+    return [
+        words.ending(
+            sum(each.connections for each in ended),
+            sum(each.unanswered for each in ended),
+        )
+    ]
 
 
 def _edge_label(bundle: Bundle) -> str:

@@ -201,7 +201,8 @@ def _backend(
     style: Style,
 ) -> Iterator[str]:
     if route["backend"] == "end":
-        name, node, address = "no backend", None, ""
+        name = words.ending(route["connections"], route["unanswered"])
+        node, address = None, ""
     else:
         vertex = what.vertices[route["backend"]]
         node, address = vertex.node, vertex.address or ""
@@ -211,7 +212,7 @@ def _backend(
             name = words.plural(vertex.members, "pod")
     is_local = route["is_local"]
     if route["backend"] == "end":
-        way = "✗"
+        way = "✗" if route["unanswered"] == route["connections"] else "not seen"
     elif is_local:
         way = "on this node"
     elif route["tunnel"] in (None, "routed"):

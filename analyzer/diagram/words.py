@@ -52,6 +52,11 @@ def rate(per_second: float | None) -> str | None:
     return f"{per_second:.1g}/s" if per_second >= 0.001 else "< 0.001/s"
 
 
+def ending(connections: int, unanswered: int) -> str:
+    """Say where connections without a known backend went: whoever answered is one."""
+    return "no backend" if unanswered == connections else "backend not known"
+
+
 def short_service(service: str) -> str:
     """Write a service without the namespace that most things are in."""
     return service.removeprefix("default/").removeprefix("/")

@@ -8,9 +8,10 @@ import polars as pl
 import pytest
 
 from analyzer.analysis.paths import path_routes
+from analyzer.diagram.graph_text import write_dot
 from analyzer.diagram.model import picture
 from analyzer.diagram.text import draw_text
-from tests.diagram.pictures import graph
+from tests.diagram.pictures import graph, scene
 from tests.recordings import SCENARIOS, tables
 
 
@@ -72,3 +73,19 @@ def test_routes_add_up_to_the_connections_of_the_tables():
         assert routes["connections"].sum() == connections.height
         octets = connections["client_bytes"].sum() + connections["backend_bytes"].sum()
         assert routes["octets"].sum() == octets
+
+
+def test_an_answer_by_an_unknown_backend_is_no_refusal():
+    """DNS to a pod beside its client, captured at the client only; and nobody's."""
+    of_dns = next(
+        line for line in lines("clusterip", 120) if "backend not known" in line
+    )
+    assert "✗" not in of_dns
+    assert not any("no backend" in line for line in lines("clusterip", 120))
+    refused = [line for line in lines("mixed", 120) if "no backend" in line]
+    assert refused
+    assert all("✗" in line for line in refused)
+    for scenario, said in (("clusterip", "1 not known"), ("mixed", "2 no backend")):
+        assert said in {text.text for text in scene(scenario).texts()}
+    assert '"backend not known"' in write_dot(picture(graph("clusterip")), title="a")
+    assert '"no backend"' in write_dot(picture(graph("mixed")), title="a")

@@ -264,7 +264,8 @@ class Cards:
             connections=count,
             unanswered=unanswered,
         )
-        text = f"{count:,} no backend"
+        told = words.ending(count, unanswered).removeprefix("backend ")
+        text = f"{count:,} {told}"
         row.spots["refused"] = (x, y, CHIP, 24)
         group.rect(x, y, CHIP, 24, "unseen", 3)
         _small(group, x, y + 16, CHIP, text, "alarm" if unanswered else "soft")
