@@ -155,6 +155,15 @@ def test_what_both_have_is_compared_where_none_is_named():
     assert found.subjects["subject_kind"].to_list() == kinds
 
 
+def test_a_service_that_only_one_of_them_has_is_told():
+    one = connections(drawn(9), backend_workload=None)
+    other = connections(drawn(9), backend_workload=None, service_name="shop")
+    with pytest.raises(QueryError, match="such a service, in what to compare with"):
+        compare(one, other, service="web")
+    with pytest.raises(QueryError, match=r"such a service$"):
+        compare(one, other, service="shop")
+
+
 def test_nothing_in_common_is_told():
     one = connections(drawn(9), backend_workload=None)
     other = connections(drawn(9), backend_workload=None, service_name="shop")

@@ -125,6 +125,23 @@ def test_uneven_bytes_of_evenly_chosen_pods_are_no_alarm():
     assert "whatever it carries" in text
 
 
+@pytest.mark.parametrize("unit", ["requests", "bytes", "packets", "duration"])
+def test_a_connection_that_carries_most_of_any_unit_is_named(unit):
+    amounts = np.where(np.arange(80) == 3, 9_000 * SECOND, SECOND // 100).tolist()
+    columns = {
+        "requests": "requests",
+        "bytes": "backend_bytes",
+        "packets": "backend_packets",
+        "duration": "lasted",
+    }
+    calls = connections(drawn(80, seed=6), **{columns[unit]: amounts})
+    row, text, _ = judged(calls, cluster(), unit=unit)
+    assert row["verdict"] == "consistent"
+    are = "is" if unit == "duration" else "are"
+    assert f"{unit.capitalize()} {are} less even than connections: " in text
+    assert "192.0.2.1:40003 (connection 3)" in text
+
+
 def test_bytes_that_follow_the_pod_are_an_alarm():
     calls = drawn(400, seed=6)
     octets = [5_000 if pod == "web-a" else 700 for pod in calls]

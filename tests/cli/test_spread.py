@@ -42,8 +42,13 @@ def records(*arguments):
         (),
         ("--by", "node"),
         ("--by", "client"),
+        ("--by", "entry-node"),
+        ("--unit", "requests"),
         ("--unit", "bytes"),
+        ("--unit", "packets"),
+        ("--unit", "duration"),
         ("--over", "100ms"),
+        ("--against", str(SKEWED / NIC)),
     ],
 )
 def test_everything_fits_the_terminal(columns, more):

@@ -355,7 +355,7 @@ def heavy_connections(calls: pl.DataFrame, unit: str) -> Heavy | None:
         tuple(
             (number, amount / total, duration > _LONG * usual)
             for number, amount, duration in largest.select(
-                "connection_id", unit, "duration"
+                "connection_id", unit, lasted="duration"
             ).rows()
         ),
     )

@@ -85,7 +85,7 @@ def compare(
         If there is nothing to compare.
     """
     ours = findings(connections, cluster, service, by, unit)
-    theirs = findings(other, cluster, other_service or service, by, unit)
+    theirs = _against(other, cluster, other_service or service, by, unit)
     if service is not None:
         pairs = list(zip(ours, theirs, strict=True))
     else:
@@ -117,6 +117,20 @@ def compare(
             },
         ),
     )
+
+
+def _against(
+    connections: pl.LazyFrame,
+    cluster: Cluster | None,
+    service: str | None,
+    by: str,
+    unit: str,
+) -> list[Finding]:
+    """Find what to compare with; say of which of the two it is that it lacks."""
+    try:
+        return findings(connections, cluster, service, by, unit)
+    except QueryError as error:
+        raise QueryError(f"{error}, in what to compare with", hint=error.hint) from None
 
 
 @dataclass

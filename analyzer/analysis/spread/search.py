@@ -147,4 +147,4 @@ def _of_subject(
     hint = f"did you mean {near[0]}?" if near else None
     if hint is None and names_there:
         hint = f"there is traffic to {', '.join(names_there[:8])}"
-    raise QueryError(f"{wanted}: no connections to such a service here", hint=hint)
+    raise QueryError(f"{wanted}: no connections to such a service", hint=hint)

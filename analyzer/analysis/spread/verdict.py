@@ -132,7 +132,8 @@ def _choice_in_words(found: Finding) -> str:
 
 def _not_chance(found: Finding) -> str:
     if found.unit != "connections":
-        return f"{found.unit.capitalize()} do not follow from chance"
+        do = "does" if found.unit == "duration" else "do"
+        return f"{found.unit.capitalize()} {do} not follow from chance"
     if found.is_by_client:
         return "Not a random choice for each client"
     if found.is_round_robin:

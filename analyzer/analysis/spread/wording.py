@@ -141,9 +141,10 @@ def heavy(found: Heavy, connections: Sequence[str]) -> str:
         which = f"one {kind}, {connections[0]}, carries"
     else:
         which = f"{len(connections)} {kind}s, {listed(connections)}, carry"
+    are, them = ("is", "it") if found.unit == "duration" else ("are", "them")
     return (
-        f"{found.unit.capitalize()} are less even than connections: {found.backend} has"
-        f" {percent(found.share)} of them ({percent(found.connection_share)} of"
+        f"{found.unit.capitalize()} {are} less even than connections: {found.backend}"
+        f" has {percent(found.share)} of {them} ({percent(found.connection_share)} of"
         f" connections), because {which} {percent(carried)} of all."
     )
 
