@@ -147,10 +147,10 @@ def _show(inputs: Inputs, asked: _Asked, chart: Path | None, output: Output) -> 
                 "change": found.changes,
             },
         )
-    if chart is not None and len(found.subjects):
+    if chart is not None:
         from analyzer.analysis.spread.chart import bar_chart
 
-        _save(bar_chart(found), chart)
+        _save(bar_chart(found) if len(found.subjects) else None, chart)
 
 
 def _show_over_time(
@@ -168,10 +168,10 @@ def _show_over_time(
         from analyzer.cli.spread_records import print_kinds
 
         print_kinds(output, {"interval": rows})
-    if chart is not None and len(rows):
+    if chart is not None:
         from analyzer.analysis.spread.chart import time_chart
 
-        _save(time_chart(rows), chart)
+        _save(time_chart(rows) if len(rows) else None, chart)
 
 
 def _compare(
@@ -206,7 +206,11 @@ def _compare(
         _save(difference_chart(found), chart)
 
 
-def _save(chart: VConcatChart, path: Path) -> None:
+def _save(chart: VConcatChart | None, path: Path) -> None:
+    if chart is None:
+        told = printable(str(path))
+        click.echo(f"analyze: there is nothing to draw, so no {told}", err=True)
+        return
     from analyzer.analysis.spread.chart import save
 
     save(chart, path)

@@ -82,6 +82,7 @@ def print_over_time(rows: pl.DataFrame, output: Output) -> None:
     """Print a table for each subject: a row for each interval."""
     if rows.is_empty():
         click.echo("No connections to services here.")
+        return
     blocks = rows.partition_by("subject_kind", "subject", maintain_order=True)
     for at, block in enumerate(blocks):
         if at:

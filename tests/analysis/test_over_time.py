@@ -77,6 +77,12 @@ def test_intervals_hold_what_conntrack_saw_in_them():
     assert {(second, pod): n for second, pod, n in got.rows()} == expected
 
 
+def test_no_connections_give_an_empty_table():
+    none = over_time(connections([]), 1.0)
+    assert none.is_empty()
+    assert none.schema == over_time(connections(drawn(9)), 1.0).schema
+
+
 def test_too_many_intervals_are_refused():
     with pytest.raises(QueryError, match="rows") as raised:
         over_time(connections(drawn(95)), 1e-7, service="web")

@@ -559,6 +559,12 @@ def test_the_order_of_rows_does_not_matter():
 def test_no_connections_give_empty_tables():
     found = spread(connections([]), cluster=cluster())
     assert [len(each) for each in found] == [0, 0, 0]
+    some = spread(connections(drawn(40)), cluster=cluster())
+    for none, other in zip(found, some, strict=True):
+        assert none.schema == other.schema
+    counted = spread(connections(drawn(40)), by="client")
+    assert counted.subjects.schema == found.subjects.schema
+    assert found.subjects.schema["start_time"] == some.backends.schema["first_time"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 import analyzer
 from analyzer.cli import main
+from captures.files import pcap
 from tests.recordings import RECORDED, tables
 
 CAPTURES = str(RECORDED / "loadbalancer")
@@ -142,6 +143,19 @@ def test_no_input_is_wrong_usage():
     result = run()
     assert result.exit_code == 2
     assert "INPUT" in result.stderr
+
+
+@pytest.mark.parametrize("ending", ["svg", "html", "png", "pdf", "mmd", "dot", "json"])
+def test_no_connections_are_an_empty_picture(tmp_path, ending):
+    capture = tmp_path / "none.pcap"
+    capture.write_bytes(pcap([]))
+    file = tmp_path / f"none.{ending}"
+    assert run(str(capture)).stdout.startswith("Paths of 0 connections\n")
+    assert run(str(capture), "-o", str(file)).exit_code == 0
+    assert file.stat().st_size > 0
+    result = run(str(capture), "--connection", "0")
+    assert result.exit_code == 1
+    assert "there is none at all" in result.stderr
 
 
 def test_a_ladder_of_captures_and_of_tables_is_the_same(directory):

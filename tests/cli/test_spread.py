@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import analyzer
 from analyzer.cli import main
+from captures.files import pcap
 from tests.frames import ROOT
 
 ROUND = ROOT / "captures/cluster/loadbalancer"
@@ -279,6 +280,20 @@ def test_what_cannot_be_done_is_told_in_one_line(arguments, status, message):
     assert "Traceback" not in result.stderr
 
 
-def test_captures_without_services_are_no_error():
-    text = printed(str(ROOT / "captures/tcp/port_reuse.pcap"))
-    assert "No connections to services here." in text
+@pytest.mark.parametrize("more", [(), ("--over", "1s"), ("--unit", "bytes")])
+@pytest.mark.parametrize("as_tables", [False, True])
+def test_captures_without_services_are_no_error(tmp_path, more, as_tables):
+    capture = tmp_path / "none.pcap"
+    capture.write_bytes(pcap([]))
+    analyzer.build_tables([capture]).write(tmp_path / "none.tables")
+    asked = str(tmp_path / "none.tables") if as_tables else str(capture)
+    for each in (asked, str(ROOT / "captures/tcp/port_reuse.pcap")):
+        result = run(each, *more, "-o", str(tmp_path / "chart.svg"))
+        assert result.exit_code == 0
+        assert result.stdout == "No connections to services here.\n"
+        assert "there is nothing to draw" in result.stderr
+        assert not (tmp_path / "chart.svg").exists()
+        assert printed(each, *more, "--json") == ""
+    result = run(asked, "--against", asked)
+    assert result.exit_code == 1
+    assert "no service in common (there is no traffic to any)" in result.stderr

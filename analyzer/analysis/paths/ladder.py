@@ -103,7 +103,9 @@ def ladder(tables: Tables, packets: pl.LazyFrame, connection_id: int) -> Ladder:
         raise QueryError(
             f"there is no connection {connection_id}",
             hint=f"they are numbered 0 to {many - 1}: `analyze flows --connections`"
-            " prints them",
+            " prints them"
+            if many
+            else "there is none at all",
         )
     connection = found.row(0, named=True)
     flows = _flows(tables, connection)

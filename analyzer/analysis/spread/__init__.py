@@ -17,6 +17,31 @@ if TYPE_CHECKING:
 __all__ = ["GROUPS", "UNITS", "Spread", "spread"]
 
 _TIME = pl.Datetime("ns", "UTC")
+_BACKENDS = {
+    **dict.fromkeys(("subject_kind", "subject", "by", "group", "node"), pl.String()),
+    "clients": pl.UInt32(),
+    **dict.fromkeys(UNITS, pl.Float64()),
+    "unit": pl.String(),
+    **dict.fromkeys(
+        ("share", "share_low", "share_high", "expected_share"), pl.Float64()
+    ),
+    **dict.fromkeys(("is_shown", "is_outstanding"), pl.Boolean()),
+    **dict.fromkeys(("first_time", "last_time"), _TIME),
+}
+_SUBJECTS = {
+    **dict.fromkeys(("subject_kind", "subject", "by", "unit"), pl.String()),
+    **dict.fromkeys(("total", "unknown"), pl.Float64()),
+    "possible": pl.Int64(),
+    **dict.fromkeys(("start_time", "end_time"), _TIME),
+    "backends": pl.Int64(),
+    **dict.fromkeys(("effective_backends", "jain"), pl.Float64()),
+    **dict.fromkeys(("null_hypothesis", "told_by", "test"), pl.String()),
+    "choices": pl.Int64(),
+    **dict.fromkeys(("p_value", "p_adjusted", "p_closer"), pl.Float64()),
+    "needed": pl.Int64(),
+    "verdict": pl.String(),
+    "sentences": pl.List(pl.String),
+}
 
 
 class Spread(NamedTuple):
@@ -93,13 +118,15 @@ def tabulated(found: list[Finding], connections: pl.LazyFrame) -> Spread:
     """Tabulate findings."""
     may_be = possible(connections)
     return Spread(
-        pl.concat([_backend_rows(each) for each in found]) if found else pl.DataFrame(),
+        pl.concat(
+            [pl.DataFrame(schema=_BACKENDS), *(_backend_rows(each) for each in found)]
+        ),
         pl.DataFrame(
             [
                 _subject_row(each, may_be if each.kind == "Service" else {})
                 for each in found
             ],
-            schema_overrides={"needed": pl.Int64, "p_value": pl.Float64},
+            schema=_SUBJECTS,
         ),
         _change_rows(found),
     )
@@ -146,8 +173,8 @@ def _subject_row(found: Finding, may_be: Mapping[str, int]) -> dict[str, object]
         "total": float(found.groups[found.unit].sum()),
         "unknown": float(unknown[found.unit].sum()),
         "possible": may_be.get(found.subject, 0),
-        "start_time": found.calls["start_time"].min(),
-        "end_time": found.calls["end_time"].max(),
+        "start_time": found.calls["start_time"].to_physical().min(),
+        "end_time": found.calls["end_time"].to_physical().max(),
         "backends": len(known),
         "effective_backends": effective_number(amounts),
         "jain": jain(amounts),

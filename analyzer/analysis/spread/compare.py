@@ -96,9 +96,10 @@ def compare(
             if (each.kind, each.subject) in by_name
         ]
     if not pairs:
-        names = wording.listed(each.subject for each in [*ours, *theirs]) or "none"
+        names = wording.listed(each.subject for each in [*ours, *theirs])
+        traffic = f"traffic to {names}" if names else "no traffic to any"
         raise QueryError(
-            f"the two have no service in common (there is traffic to {names})",
+            f"the two have no service in common (there is {traffic})",
             hint="name one with --service, and the other one with --against-service",
         )
     compared = [_compare(one, another) for one, another in pairs]

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from analyzer.cluster import Cluster
 
 _MOST_ROWS = 1_000_000
+_TIME = pl.Datetime("ns", "UTC")
+_INTERVALS = {
+    **dict.fromkeys(("subject_kind", "subject", "by", "unit"), pl.String()),
+    **dict.fromkeys(("start_time", "end_time"), _TIME),
+    "group": pl.String(),
+    **dict.fromkeys(("amount", "share"), pl.Float64()),
+}
 
 
 def over_time(
@@ -58,7 +65,7 @@ def over_time(
     """
     found = findings(connections, cluster, service, by, unit)
     frames = [intervals(each, every) for each in found]
-    return pl.concat(frames) if frames else pl.DataFrame()
+    return pl.concat([pl.DataFrame(schema=_INTERVALS), *frames])
 
 
 def intervals(found: Finding, every: float) -> pl.DataFrame:
@@ -98,8 +105,8 @@ def intervals(found: Finding, every: float) -> pl.DataFrame:
             subject=pl.lit(found.subject),
             by=pl.lit(found.by),
             unit=pl.lit(found.unit),
-            start_time=start.cast(pl.Datetime("ns", "UTC")),
-            end_time=(start + length).cast(pl.Datetime("ns", "UTC")),
+            start_time=start.cast(_TIME),
+            end_time=(start + length).cast(_TIME),
             group="group",
             amount="amount",
             share="share",
