@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import polars as pl
 
-from analyzer.analysis.spread.wording import wrapped
+from analyzer.analysis.spread.wording import amount, counted, wrapped
 from analyzer.cli import format as say
 from analyzer.cli.output import width
 from analyzer.cli.table import Column, as_given, number
@@ -97,13 +97,13 @@ def print_over_time(rows: pl.DataFrame, output: Output) -> None:
         table: dict[Column, list[Any]] = {
             Column("from_(UTC)", is_essential=True): times.dt.strftime(clock).to_list(),
             Column("all", as_given, align_right=True): [
-                _amount(each, unit) for each in amounts.sum(axis=1)
+                amount(each, unit) for each in amounts.sum(axis=1)
             ],
         }
         for group, of_group in zip(groups, amounts.T, strict=True):
             heading = "unknown" if group is None else group.removeprefix(shared)
             table[Column(heading, as_given, align_right=True)] = [
-                _amount(each, unit) for each in of_group
+                amount(each, unit) for each in of_group
             ]
         title = f"{_name(first)}: {unit} over time"
         if shared:
@@ -129,10 +129,10 @@ def _print_compared(subject: Row, rows: list[Row], output: Output) -> None:
             _group(row) for row in rows
         ],
         Column(unit, as_given, align_right=True): [
-            _amount(row["amount"], unit) for row in rows
+            amount(row["amount"], unit) for row in rows
         ],
         Column("against", as_given, align_right=True): [
-            _amount(row["other_amount"], unit) for row in rows
+            amount(row["other_amount"], unit) for row in rows
         ],
         number("share", say_share): [row["share"] for row in rows],
         number("against_share", say_share): [row["other_share"] for row in rows],
@@ -141,8 +141,8 @@ def _print_compared(subject: Row, rows: list[Row], output: Output) -> None:
             _difference_interval(row) for row in rows
         ],
     }
-    title = f"{_name(subject)}: {_counted(subject['total'], unit)}, against"
-    title += f" {_amount(subject['other_total'], unit)}"
+    title = f"{_name(subject)}: {counted(subject['total'], unit)}, against"
+    title += f" {amount(subject['other_total'], unit)}"
     if subject["against"] != subject["subject"]:
         title += f" of {subject['against']}"
     output.rows(
@@ -192,7 +192,7 @@ def _print_block(subject: Row, rows: list[Row], output: Output) -> None:
     if any(row["node"] for row in rows):
         table[Column("node", as_given)] = [row["node"] or "-" for row in rows]
     table[Column(unit, as_given, align_right=True, is_essential=True)] = [
-        _amount(row[unit], unit) for row in rows
+        amount(row[unit], unit) for row in rows
     ]
     table |= {
         number("share", say_share): [row["share"] for row in rows],
@@ -207,7 +207,7 @@ def _print_block(subject: Row, rows: list[Row], output: Output) -> None:
     for other in ("connections", "requests", "bytes"):
         if other != unit:
             table[Column(other, as_given, align_right=True)] = [
-                _amount(row[other], other) for row in rows
+                amount(row[other], other) for row in rows
             ]
     if by != "client":
         table[number("clients", say.count)] = [row["clients"] for row in rows]
@@ -226,18 +226,10 @@ def _print_block(subject: Row, rows: list[Row], output: Output) -> None:
 
 
 def _title(subject: Row) -> str:
-    counted = _counted(subject["total"], subject["unit"])
+    total = counted(subject["total"], subject["unit"])
     lasted = subject["end_time"] - subject["start_time"]
     span = say.duration(round(lasted.total_seconds() * 1e9))
-    return f"{_name(subject)}: {counted} in {span}"
-
-
-def _counted(total: float, unit: str) -> str:
-    """Say a total with its unit: ``1 connection``, ``39 requests``, ``4.1 MB``."""
-    amount = _amount(total, unit)
-    if unit in ("bytes", "duration"):
-        return amount
-    return f"1 {unit.removesuffix('s')}" if amount == "1" else f"{amount} {unit}"
+    return f"{_name(subject)}: {total} in {span}"
 
 
 def _name(subject: Row) -> str:
@@ -248,14 +240,6 @@ def _group(row: Row) -> Forms:
     if row["group"] is not None:
         return str(row["group"])
     return "(unknown)"
-
-
-def _amount(value: float, unit: str) -> str:
-    if unit == "bytes":
-        return say.size(value)
-    if unit == "duration":
-        return say.duration(round(value * 1e9))
-    return say.count(round(value))
 
 
 def say_share(share: float) -> str:

@@ -84,10 +84,36 @@ def test_bars_have_the_counts_the_intervals_and_the_expectation():
     (rows,) = values(bar_chart(found))  # the DaemonSet's are the same
     table = found.backends.filter(found.backends["subject_kind"] == "Service")
     for row, expected in zip(rows, table.iter_rows(named=True), strict=True):
-        assert row["count"] == expected["connections"]
+        assert row["count"] == f"{expected['connections']:.0f}"
         for name in ("share", "share_low", "share_high", "expected_share"):
             assert row[name] == pytest.approx(expected[name])
         assert row["is_outstanding"] == expected["is_outstanding"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "total", "of_each"),
+    [
+        ("connections", "90 connections", r"\d+"),
+        ("bytes", "90 kB", r"[\d.]+ kB"),
+        ("duration", "900 ms", r"\d+ ms"),
+    ],
+)
+def test_amounts_have_their_unit(unit, total, of_each, tmp_path):
+    chart = bars(unit=unit)
+    save(chart, tmp_path / "spread.svg")
+    assert f">Service default/web: {total}<" in (tmp_path / "spread.svg").read_text()
+    (rows,) = values(chart)
+    assert all(re.fullmatch(of_each, row["count"]) for row in rows)
+
+
+def test_a_comparison_names_what_it_is_with(tmp_path):
+    other = connections(drawn(90, seed=2), service_name="shop")
+    found = compare(
+        CALLS, other, cluster=cluster(), service="web", other_service="shop"
+    )
+    save(difference_chart(found), tmp_path / "spread.svg")
+    text = (tmp_path / "spread.svg").read_text()
+    assert ">Service default/web: 90 connections against 90 of default/shop<" in text
 
 
 def test_stacks_reach_the_total_of_each_interval():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from analyzer.analysis.spread.wording import wrapped
+from analyzer.analysis.spread.wording import amount, counted, wrapped
 from analyzer.errors import AnalyzerError
 from analyzer.files import written_whole
 
@@ -54,10 +54,10 @@ def bar_chart(found: Spread) -> VConcatChart:
             pl.col("subject") == subject["subject"],
             pl.col("group").is_not_null(),
         )
-        counted = rows.drop("subject_kind", "subject")
-        if len(panels) < _MOST_PANELS and not any(map(counted.equals, drawn)):
-            drawn.append(counted)
-            total = f"{subject['total']:,.0f} {subject['unit']}"
+        shown = rows.drop("subject_kind", "subject")
+        if len(panels) < _MOST_PANELS and not any(map(shown.equals, drawn)):
+            drawn.append(shown)
+            total = counted(subject["total"], subject["unit"])
             panels.append(_bars(rows, _title(subject, total)))
     chart: VConcatChart = alt.vconcat(*panels, spacing=24)
     return _finished(chart)
@@ -92,11 +92,7 @@ def difference_chart(found: Comparison) -> VConcatChart:
                 pl.col("subject") == subject["subject"],
                 pl.col("difference").is_not_null(),
             ),
-            _title(
-                subject,
-                f"{subject['total']:,.0f} {subject['unit']}"
-                f" against {subject['other_total']:,.0f}",
-            ),
+            _title(subject, _compared(subject)),
         )
         for subject in found.subjects.head(_MOST_PANELS).to_dicts()
     ]
@@ -159,6 +155,13 @@ def _title(subject: dict[str, Any], counted: str) -> Any:
     )
 
 
+def _compared(subject: dict[str, Any]) -> str:
+    unit, other = subject["unit"], subject["against"]
+    told = f"{counted(subject['total'], unit)} against"
+    told += f" {amount(subject['other_total'], unit)}"
+    return told if other == subject["subject"] else f"{told} of {other}"
+
+
 def _values(rows: pl.DataFrame) -> Any:
     """Give rows to the chart as plain values, times as ISO 8601 text."""
     times = pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
@@ -167,13 +170,11 @@ def _values(rows: pl.DataFrame) -> Any:
 
 def _bars(rows: pl.DataFrame, title: Any) -> Any:
     alt = _altair()
+    unit = rows["unit"][0] if len(rows) else "connections"
     drawn = rows.with_columns(
-        count=pl.col(rows["unit"][0]).round(0)
-        if len(rows)
-        else pl.lit(None, pl.Float64),
+        count=pl.Series([amount(value, unit) for value in rows[unit]], dtype=pl.String),
         label_at=pl.col("share_high").fill_null(0),
     )
-    share = f"share of {rows['unit'][0]}" if len(rows) else "share"
     ends = pl.max_horizontal("share_high", "expected_share")
     farthest = drawn.select(ends.max()).item() or 1.0
     base = alt.Chart(_values(drawn)).encode(y=_names(drawn))
@@ -181,7 +182,7 @@ def _bars(rows: pl.DataFrame, title: Any) -> Any:
     bars = base.mark_bar(height={"band": 0.62}).encode(
         x=alt.X(
             "share:Q",
-            title=f"{share}; line: 95 % interval, grey: expected",
+            title=f"share of {unit}; line: 95 % interval, grey: expected",
             axis=alt.Axis(format="%", tickCount=6),
             scale=alt.Scale(domainMin=0, domainMax=farthest * 1.08),
         ),
@@ -199,9 +200,7 @@ def _bars(rows: pl.DataFrame, title: Any) -> Any:
         .mark_tick(color=_GREY, thickness=3, size=22)
         .encode(x="expected_share:Q")
     )
-    counts = base.mark_text(align="left", dx=8).encode(
-        x="label_at:Q", text=alt.Text("count:Q", format=",")
-    )
+    counts = base.mark_text(align="left", dx=8).encode(x="label_at:Q", text="count:N")
     hidden = (
         base.transform_filter("!datum.is_shown")
         .mark_text(align="left", dx=8, color=_GREY, fontStyle="italic")
@@ -271,7 +270,9 @@ def _stacked(rows: pl.DataFrame, title: str) -> Any:
         )
         .mark_bar(stroke="white", strokeWidth=0.5)
     )
-    amounts = base.encode(y=alt.Y("bottom:Q", title=unit), y2="top:Q")
+    measured = {"duration": "seconds"}.get(unit, unit)
+    axis = alt.Axis(format="~s" if unit == "bytes" else ",")
+    amounts = base.encode(y=alt.Y("bottom:Q", title=measured, axis=axis), y2="top:Q")
     shares = base.encode(
         y=alt.Y("share_bottom:Q", title="share", axis=alt.Axis(format="%")),
         y2="share_top:Q",

@@ -6,7 +6,7 @@ import textwrap
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from analyzer.words import plural
+from analyzer.words import plural, scaled, size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -46,6 +46,23 @@ def percent(share: float) -> str:
         return "<0.1 %"
     value = share * 100
     return f"{value:.1f} %" if 0 < value < 9.95 else f"{value:.0f} %"
+
+
+def amount(value: float, unit: str) -> str:
+    """Write what was counted of a unit: ``39``, ``4.1 MB``, ``120 ms``."""
+    if unit == "bytes":
+        return size(value)
+    if unit == "duration":
+        return scaled(value * 1e6, ("us", "ms", "s"))
+    return f"{value:,.0f}"
+
+
+def counted(value: float, unit: str) -> str:
+    """Write it with its unit: ``1 connection``, ``39 requests``, ``4.1 MB``."""
+    told = amount(value, unit)
+    if unit in ("bytes", "duration"):
+        return told
+    return f"1 {unit.removesuffix('s')}" if told == "1" else f"{told} {unit}"
 
 
 def place(kept_in: Collection[str]) -> str:
