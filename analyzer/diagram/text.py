@@ -107,7 +107,7 @@ def _front(
     amount = " · ".join(each for each in (f"{count:,}", rate) if each)
     names = {
         UNSEEN: "address not seen (rewritten in the host before any device)",
-        ELSEWHERE: "address not captured (rewritten where no capture was taken)",
+        ELSEWHERE: "address not known (if rewritten, then where no capture was)",
         "front/Pod": "pod addresses, called directly",
         "front/Node": "node addresses, called directly",
         "front/External": "outside addresses, called directly",

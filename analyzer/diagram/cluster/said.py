@@ -142,9 +142,9 @@ def front_lines(measure: Measure, vertex: Vertex) -> list[tuple[str, str]]:
         ]
     if vertex.id == ELSEWHERE:
         return [
-            ("address not captured", "name"),
-            ("rewritten where no capture", "soft"),
-            ("was taken", "soft"),
+            ("address not known", "name"),
+            ("rewritten, if at all, where", "soft"),
+            ("no capture was taken", "soft"),
         ]
     direct = {"Pod": "pod", "Node": "node", "External": "outside"}
     if vertex.service is None and vertex.kind in direct:
