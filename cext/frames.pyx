@@ -1,6 +1,7 @@
 """Capture blocks to frames: pcap and pcapng, from a bounded buffer.
 
-The caller fills the buffer, with octets (`space`, `filled`) or from a file (`fill`);
+The caller fills the buffer, with octets (`space`, `filled`), from a file (`fill`), or
+with a piece that another thread has filled (`take`);
 compiled code takes frames from it (`next`), and goes on reading the file without the
 interpreter (`refill`). A block that is not complete yet stays for the next filling.
 
@@ -53,6 +54,8 @@ cdef enum:
     OPTION_ISB_RECEIVED = 4
     OPTION_ISB_DROPPED = 5
     FIRST_CAPACITY = 2 << 20
+    PIECE_MARGIN = 64 << 10
+    PIECE = 256 << 10
     # No capture library writes longer frames: libpcap's limit is 262,144 octets, for
     # USB and D-Bus 128 MiB, which are not decoded here.
     LONGEST_FRAME = 16 << 20
@@ -87,6 +90,27 @@ cdef uint64_t NANOSECONDS = 1000000000
 cdef int64_t LAST_SECOND = 9223372035
 cdef uint64_t LAST_MICROSECOND = 9223372036854774
 cdef int64_t LAST_TIME = 0x7FFFFFFFFFFFFFFF
+
+
+@cython.final
+cdef class Piece:
+    """A buffer for octets that become a reader's without being copied.
+
+    In front of them is room for what the reader has left of the octets before.
+    """
+
+    def __cinit__(self):
+        self.capacity = FIRST_CAPACITY
+        self.buffer = <uint8_t*>malloc(self.capacity)
+        if self.buffer == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.buffer)
+
+    def space(self):
+        """Give a writable view of the buffer, valid until a reader takes it."""
+        return <uint8_t[:PIECE]>(self.buffer + PIECE_MARGIN)
 
 
 @cython.final
@@ -167,6 +191,32 @@ cdef class FrameReader:
         if octets > self.capacity - self.end:
             raise ValueError("more octets than there was space for")
         self.end += octets
+
+    def take(self, Piece piece not None, size_t octets):
+        """Go on with the octets of a piece; it has the buffer of before then.
+
+        Parameters
+        ----------
+        piece : Piece
+        octets : int
+            That were written into its space.
+        """
+        cdef size_t left = self.end - self.start
+        if octets > PIECE:
+            raise ValueError("more octets than a piece has space for")
+        if left > PIECE_MARGIN:     # of a long frame
+            self.needed = max(self.needed, left + octets)
+            if not self.make_room():
+                raise MemoryError
+            memcpy(self.buffer + self.end, piece.buffer + PIECE_MARGIN, octets)
+            self.end += octets
+            return
+        memcpy(
+            piece.buffer + PIECE_MARGIN - left, self.buffer + self.start, left
+        )
+        piece.buffer, self.buffer = self.buffer, piece.buffer
+        piece.capacity, self.capacity = self.capacity, piece.capacity
+        self.start, self.end = PIECE_MARGIN - left, PIECE_MARGIN + octets
 
     def fill(self, int descriptor, size_t piece, size_t most):
         """Read from a file, now and whenever the buffer has been used up.

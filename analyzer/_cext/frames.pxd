@@ -13,6 +13,12 @@ cdef struct InterfaceState:
 
 
 @cython.final
+cdef class Piece:
+    cdef uint8_t* buffer
+    cdef size_t capacity
+
+
+@cython.final
 cdef class FrameReader:
     cdef uint8_t* buffer
     cdef size_t capacity

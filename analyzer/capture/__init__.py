@@ -12,11 +12,11 @@ from analyzer._cext.frames import FrameReader
 from analyzer.capture.compressed import (
     LONGEST_MAGIC,
     DamagedStreamError,
+    DecompressedSource,
     OctetSource,
     PeekedSource,
-    SourceAhead,
+    PiecesAhead,
     compression_of,
-    decompressed,
 )
 from analyzer.capture.following import Following
 from analyzer.capture.observation import capture_stem
@@ -101,9 +101,9 @@ def is_capture(path: str | Path) -> bool:
         octets = file.read(LONGEST_MAGIC)
         if compression := compression_of(octets):
             first = memoryview(bytearray(LONGEST_MAGIC))
-            source = decompressed(PeekedSource(octets, file), compression)
+            source = DecompressedSource(PeekedSource(octets, file), compression)
             try:
-                octets = bytes(first[: source.readinto(first) or 0])
+                octets = bytes(first[: source.readinto(first)])
             except DamagedStreamError:
                 return False
             finally:
@@ -151,6 +151,9 @@ class Capture:
         self._plain: int | None = None  # descriptor, unless compressed
         self._stream_damage: list[Damage] = []
         self._source = self._open()
+        self._ahead: PiecesAhead | None = None
+        if self.compression is not None and self._stream is None:
+            self._ahead = PiecesAhead(self._source)
 
     @property
     def stem(self) -> str:
@@ -206,7 +209,7 @@ class Capture:
 
     def close(self) -> None:
         """Let go of the file, read or not."""
-        self._source.close()
+        (self._ahead or self._source).close()
 
     def summary(self) -> CaptureSummary:
         """Say what the capture is; the decoder knows what was in it."""
@@ -250,8 +253,7 @@ class Capture:
             self.reader.space(len(self._first))[:] = self._first
             self.reader.filled(len(self._first))
             return source
-        plain = decompressed(PeekedSource(self._first, source), self.compression)
-        return SourceAhead(plain) if self._stream is None else plain
+        return DecompressedSource(PeekedSource(self._first, source), self.compression)
 
     def _fill(self, chunk_size: int) -> int | None:
         """Put octets into the reader's buffer; how many, 0 at the end."""
@@ -259,6 +261,8 @@ class Capture:
             # A stream may have no more than its next octets: they are waited for.
             most = _TURN if self._stream is None else 1
             return self.read(lambda: self.reader.fill(plain, chunk_size, most))
+        if self._ahead is not None:
+            return self._ahead.fill(self.reader)
         count = self._source.readinto(self.reader.space(chunk_size))
         self.reader.filled(count or 0)
         return count

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import lzma
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
+from analyzer._cext.frames import Piece
 from analyzer.errors import CaptureError
 from analyzer.threads import leave_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import IO
+
+    from analyzer._cext.frames import FrameReader
 
 #: First octets of each format: RFC 1952, RFC 8878, LZ4 frame format, XZ file format.
 MAGICS = {
@@ -23,21 +25,22 @@ MAGICS = {
     "lz4": b"\x04\x22\x4d\x18",
     "xz": b"\xfd7zXZ\x00",
 }
-# Compressed octets to read at a time: they may become a thousand times as many.
+# Compressed octets to read at a time.
 _PACKED_PIECE = 64 * 1024
 
-# Decompressed octets to be ahead by.
-_PIECE = 256 * 1024
+# Pieces of decompressed octets to be ahead by: what the second-level cache holds.
 _PIECES_AHEAD = 6
 
 LONGEST_MAGIC = max(map(len, MAGICS.values()))
 
 
-class OctetSource(Protocol):
-    """What captures are read from."""
-
+class _Readable(Protocol):
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Read into a buffer; the number of octets, 0 at the end."""
+
+
+class OctetSource(_Readable, Protocol):
+    """What captures are read from."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -57,6 +60,7 @@ class PeekedSource:
     def __init__(self, first: bytes, source: OctetSource) -> None:
         self._first = memoryview(first)
         self._source = source
+        self._buffer = bytearray()
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Read the octets that were looked at, then those of the source."""
@@ -67,15 +71,12 @@ class PeekedSource:
         self._first = self._first[count:]
         return count
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         """Read as a file does, for the decompressors."""
-        buffer = bytearray(size if size > 0 else io.DEFAULT_BUFFER_SIZE)
-        count = self.readinto(memoryview(buffer)) or 0
-        return bytes(buffer[:count])
-
-    def readable(self) -> bool:
-        """Answer that it is a source."""
-        return True
+        if len(self._buffer) < size:
+            self._buffer = bytearray(size)
+        view = memoryview(self._buffer)[:size]
+        return bytes(view[: self.readinto(view) or 0])
 
     def close(self) -> None:
         """Let go of the file."""
@@ -86,44 +87,39 @@ class DamagedStreamError(CaptureError):
     """A compressed capture that breaks off or does not keep to its format."""
 
 
-class DecompressingSource:
-    """A decompressor whose failures are ours.
+class DecompressedSource:
+    """A compressed source, read as a plain one.
 
     Parameters
     ----------
-    source : OctetSource
-        The library's reader.
-    errors : tuple of exception types
-        What the library raises where its input is damaged.
-    compressed : OctetSource
-        What it reads from.
+    packed : PeekedSource
+        The compressed octets.
+    compression : str
+        A key of `MAGICS`.
     """
 
-    def __init__(
-        self,
-        source: OctetSource,
-        errors: tuple[type[Exception], ...],
-        compressed: OctetSource,
-    ) -> None:
-        self._source = source
-        self._errors = errors
-        self._compressed = compressed
+    def __init__(self, packed: PeekedSource, compression: str) -> None:
+        self._packed = packed
+        self._source, errors = _OPENERS[compression](packed)
+        self._errors: _Errors = (EOFError, OSError, *errors)
 
-    def readinto(self, buffer: memoryview, /) -> int | None:
+    def readinto(self, buffer: memoryview, /) -> int:
         """Read decompressed octets."""
         try:
-            return self._source.readinto(buffer)
+            return self._source.readinto(buffer) or 0
         except self._errors as error:
             raise DamagedStreamError(str(error)) from error
 
     def close(self) -> None:
         """Let go of the file."""
-        self._source.close()
-        self._compressed.close()
+        self._packed.close()
 
 
-class SourceAhead:
+class PiecesAhead:
     """A source that is read in a thread of its own, a few pieces ahead.
+
+    They are filled again and again: what is allocated in one thread and freed in
+    another one costs a page fault for every 4 KiB.
 
     Parameters
     ----------
@@ -133,44 +129,36 @@ class SourceAhead:
 
     def __init__(self, source: OctetSource) -> None:
         self._source = source
-        self._spare: SimpleQueue[bytearray | None] = SimpleQueue()
-        self._filled: SimpleQueue[tuple[bytearray, int] | Exception] = SimpleQueue()
-        self._piece, self._start, self._end = bytearray(), 0, 0
-        self._has_ended = False
+        self._spare: SimpleQueue[Piece | None] = SimpleQueue()
+        self._filled: SimpleQueue[tuple[Piece, int] | Exception] = SimpleQueue()
         for _ in range(_PIECES_AHEAD):
-            self._spare.put(bytearray(_PIECE))
+            self._spare.put(Piece())
+        self._is_closed = False
         self._thread = Thread(target=self._read_ahead, name="decompressor", daemon=True)
         self._thread.start()
 
-    def readinto(self, buffer: memoryview, /) -> int:
-        """Copy what has been read, at most up to the end of a piece."""
-        if self._start == self._end and not self._has_ended:
-            if self._piece:
-                self._spare.put(self._piece)
-            filled = self._filled.get()
-            if isinstance(filled, Exception):
-                self._piece, self._has_ended = bytearray(), True
-                raise filled
-            self._piece, self._end = filled
-            self._start = 0
-            self._has_ended = self._end == 0
-        count = min(len(buffer), self._end - self._start)
-        buffer[:count] = memoryview(self._piece)[self._start : self._start + count]
-        self._start += count
+    def fill(self, reader: FrameReader) -> int:
+        """Let a reader take the next piece; the number of octets, 0 at the end."""
+        filled = self._filled.get()
+        if isinstance(filled, Exception):
+            raise filled
+        piece, count = filled
+        reader.take(piece, count)
+        self._spare.put(piece)
         return count
 
     def close(self) -> None:
         """Stop reading, and let go of the file."""
-        self._has_ended = True
+        self._is_closed = True
         self._spare.put(None)
         self._thread.join()
         self._source.close()
 
     def _read_ahead(self) -> None:
         leave_signals()
-        while (piece := self._spare.get()) is not None and not self._has_ended:
+        while (piece := self._spare.get()) is not None and not self._is_closed:
             try:
-                count = self._source.readinto(memoryview(piece)) or 0
+                count = self._source.readinto(piece.space()) or 0
             except Exception as error:  # noqa: BLE001  raised where it is read
                 self._filled.put(error)
                 return
@@ -179,41 +167,53 @@ class SourceAhead:
                 return
 
 
+class _Decompressor(Protocol):
+    """What the libraries have for one member or frame, as the module bz2 has it."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes | None: ...
+    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes: ...
+
+
 class _Members:
     """Members or frames, one after the other; all that comes before a damage is given.
 
-    The libraries' file objects hold back what they have when their input ends, and that
-    of LZ4 reads 8 KiB at a time.
+    The libraries' file objects hold back what they have when their input ends.
     """
 
-    def __init__(self, source: PeekedSource, new: Callable[[], Any]) -> None:
-        self._source = source
+    def __init__(self, packed: PeekedSource, new: Callable[[], _Decompressor]) -> None:
+        self._packed = packed
         self._new = new
         self._member = new()
         self._is_inside = False
-        self._octets = memoryview(b"")
+        self._buffer = memoryview(bytearray(_PACKED_PIECE))
 
     def readinto(self, buffer: memoryview, /) -> int:
-        while not self._octets:
-            packed = b""
+        """Decompress what is at hand, at least an octet; 0 at the end."""
+        octets: bytes | memoryview
+        while True:
+            octets = b""
             if self._member.eof:
-                packed = self._member.unused_data or b""
-                packed = packed.lstrip(b"\0")  # gzip may be padded
+                octets = self._member.unused_data or b""
                 self._member, self._is_inside = self._new(), False
-            packed = packed or self._source.read(_PACKED_PIECE)
-            if not packed:
-                if self._is_inside:
-                    raise EOFError("it ends before its end-of-stream marker")
-                return 0
-            self._is_inside = True
-            self._octets = memoryview(self._member.decompress(packed))
-        count = min(len(buffer), len(self._octets))
-        buffer[:count] = self._octets[:count]
-        self._octets = self._octets[count:]
-        return count
-
-    def close(self) -> None:
-        self._octets = memoryview(b"")
+            if not octets and self._member.needs_input:
+                octets = self._buffer[: self._packed.readinto(self._buffer) or 0]
+                if not octets:
+                    if self._is_inside:
+                        raise EOFError("it ends before its end-of-stream marker")
+                    return 0
+            if not self._is_inside:
+                octets = bytes(octets).lstrip(b"\0")  # there may be padding
+                self._is_inside = bool(octets)
+            if self._is_inside and (
+                plain := self._member.decompress(octets, len(buffer))
+            ):
+                buffer[: len(plain)] = plain
+                return len(plain)
 
 
 def compression_of(first: bytes) -> str | None:
@@ -224,41 +224,35 @@ def compression_of(first: bytes) -> str | None:
     return None
 
 
-def decompressed(source: PeekedSource, compression: str) -> OctetSource:
-    """Read a compressed source as a plain one."""
-    reader, errors = _OPENERS[compression](source)
-    return DecompressingSource(reader, (EOFError, OSError, *errors), source)
-
-
 _Errors = tuple[type[Exception], ...]
-_Opened = tuple[OctetSource, _Errors]
+_Opened = tuple[_Readable, _Errors]
 
 
-def _gzip(source: PeekedSource) -> _Opened:
-    from isal import isal_zlib
+def _gzip(packed: PeekedSource) -> _Opened:
+    from isal import igzip_lib
 
-    members = _Members(source, partial(isal_zlib.decompressobj, wbits=31))
-    return members, cast("_Errors", (isal_zlib.IsalError,))
+    new = partial(igzip_lib.IgzipDecompressor, flag=igzip_lib.DECOMP_GZIP)
+    return _Members(packed, new), cast("_Errors", (igzip_lib.IsalError,))
 
 
-def _zstd(source: PeekedSource) -> _Opened:
+def _zstd(packed: PeekedSource) -> _Opened:
     import zstandard
 
     reader = zstandard.ZstdDecompressor().stream_reader(
-        cast("IO[bytes]", source), read_across_frames=True
+        cast("IO[bytes]", packed), read_across_frames=True
     )
     return reader, (zstandard.ZstdError,)
 
 
-def _lz4(source: PeekedSource) -> _Opened:
+def _lz4(packed: PeekedSource) -> _Opened:
     import lz4.frame
 
     # Its errors are RuntimeError, whatever is wrong.
-    return _Members(source, lz4.frame.LZ4FrameDecompressor), (RuntimeError,)
+    return _Members(packed, lz4.frame.LZ4FrameDecompressor), (RuntimeError,)
 
 
-def _xz(source: PeekedSource) -> _Opened:
-    return lzma.LZMAFile(cast("IO[bytes]", source), "rb"), (lzma.LZMAError,)
+def _xz(packed: PeekedSource) -> _Opened:
+    return _Members(packed, lzma.LZMADecompressor), (lzma.LZMAError,)
 
 
 _OPENERS: dict[str, Callable[[PeekedSource], _Opened]] = {

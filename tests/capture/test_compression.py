@@ -143,7 +143,35 @@ def test_a_gzip_file_may_be_padded_with_zeros(tmp_path, plain_rows):
     assert analyzer.build_tables(path).captures[0].damage == []
 
 
-@pytest.mark.parametrize("kind", ["gzip", "lz4"])
+@pytest.mark.parametrize("kind", ["gzip", "lz4", "xz"])
+def test_padding_may_go_on_where_a_piece_ends(tmp_path, kind, plain_rows):
+    path = tmp_path / "x.pcap"
+    packed = PACKERS[kind](PLAIN)
+    path.write_bytes(packed + bytes(100_000))
+    assert without_names(packet_rows(path)) == plain_rows
+    assert analyzer.build_tables(path).captures[0].damage == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("kind", PACKERS)
+def test_a_frame_may_be_longer_than_any_piece(tmp_path, kind, threads):
+    """Frames of some hundreds of octets before and after one of 4 MB."""
+    chance = random.Random(1)
+    lengths = [*(500 for _ in range(1_000)), 4_000_000, *(500 for _ in range(1_000))]
+    path = tmp_path / "x.pcap"
+    octets = pcap(
+        frames([chance.randbytes(length) for length in lengths]),
+        snapshot_length=5_000_000,
+    )
+    path.write_bytes(PACKERS[kind](octets))
+    (summary,) = analyzer.build_tables(path, threads=threads).captures
+    assert (summary.packets, summary.damage) == (2_001, [])
+    assert summary.captured_bytes == sum(lengths)
+    found = packet_rows(path)
+    assert [row["captured_length"] for row in found] == lengths
+
+
+@pytest.mark.parametrize("kind", ["gzip", "lz4", "xz"])
 def test_all_that_was_packed_before_a_cut_is_read(tmp_path, kind):
     chance = random.Random(1)
     noise = [chance.randbytes(1_000) for _ in range(500)]
