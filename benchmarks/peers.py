@@ -204,7 +204,10 @@ def nfstream_flows(path: str) -> Counts:
 
 
 def decompress(path: str) -> Counts:
-    """Decompress a file with the library that ``analyze`` uses, and drop the octets."""
+    """Decompress a file with the library that ``analyze`` uses, and drop the octets.
+
+    Each in the fastest way that the library has.
+    """
     import lz4.frame
     import zstandard
     from isal import igzip
@@ -213,12 +216,15 @@ def decompress(path: str) -> Counts:
     octets = 0
     reader: Any  # three libraries', none of them typed
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as above
+        if path.endswith(".lz4"):
+            reader = lz4.frame.LZ4FrameDecompressor()
+            while count := file.readinto(buffer):
+                octets += len(reader.decompress(buffer[:count]))
+            return {"capture_bytes": octets}
         if path.endswith(".gz"):
             reader = igzip.IGzipFile(fileobj=file, mode="rb")
-        elif path.endswith(".zst"):
-            reader = zstandard.ZstdDecompressor().stream_reader(file)
         else:
-            reader = lz4.frame.open(file, mode="rb")
+            reader = zstandard.ZstdDecompressor().stream_reader(file)
         while count := reader.readinto(buffer):
             octets += count
     return {"capture_bytes": octets}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -18,11 +19,18 @@ from benchmarks.programs import ANALYZE, OURS, ask
 from benchmarks.quantity import count, digits, mebibytes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import altair as alt
 
     from benchmarks.asked import Asked
 
 ONE_PASS = 1_000_000  # packets
+#: What reads the stream: into one set of tables, or one for each window of it.
+READERS: dict[str, tuple[str, ...]] = {
+    f"{OURS} -": (),
+    f"{OURS} - --rotate 5m": ("--rotate", "5m", "--json"),
+}
 INTERVAL = 0.05  # seconds between samples, at first
 MOST_SAMPLES = 400
 HEADINGS = (
@@ -46,29 +54,42 @@ COUNTED = (
 
 
 def measure(asked: Asked) -> dict[str, Any]:
-    """Send a capture through a pipe, many times, and watch the reader's memory."""
+    """Send a capture through a pipe, many times, and watch each reader's memory."""
     whole = inputs.kind("usual", asked.packets, asked.data)
     capture = inputs.prefix(whole, ONE_PASS)
     size = capture.path.stat().st_size
     passes = max(3, round(asked.stream / size))
     truth = {name: passes * capture.truth[name] for name in COUNTED}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        record = _watch(capture.path, passes, folder)
-        if not record["failed"]:
-            counts = ask("tables", folder / "tables")
-            record["checked"] = compared(counts, truth)
-            record["wrong"] = disagreements(counts, truth)
+    about = {"passes": passes, "pass_bytes": size, "packets": truth["packets"]}
+    programs = []
+    for reader, options in READERS.items():
+        print(reader, file=sys.stderr)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            record = _watch(capture.path, passes, folder, options)
+            if not record["failed"]:
+                counts = _count(folder, is_rotated="--rotate" in options)
+                record["checked"] = compared(counts, truth)
+                record["wrong"] = disagreements(counts, truth)
+        programs.append({"name": reader, **about, **record})
+    return {"programs": programs}
+
+
+def _count(folder: Path, *, is_rotated: bool) -> dict[str, int]:
+    """Count what was read; the windows' flows are cut where the windows end."""
+    if not is_rotated:
+        return ask("tables", folder / "tables")
+    printed = (folder / "stdout").read_text().splitlines()
+    windows = [json.loads(line) for line in printed]
     return {
-        "name": f"{OURS} -",
-        "passes": passes,
-        "pass_bytes": size,
-        "packets": truth["packets"],
-        **record,
+        "packets": sum(window["packets"] for window in windows),
+        "wire_bytes": sum(window["bytes"] for window in windows),
     }
 
 
-def _watch(capture: Path, passes: int, folder: Path) -> dict[str, Any]:
+def _watch(
+    capture: Path, passes: int, folder: Path, options: Sequence[str]
+) -> dict[str, Any]:
     """Run a feeder and ``analyze flows -`` behind it until both have ended."""
     feeder: list[str | Path] = [sys.executable, "-m", "benchmarks.endless", capture]
     root = inputs.BENCHMARKS.parent
@@ -79,7 +100,7 @@ def _watch(capture: Path, passes: int, folder: Path) -> dict[str, Any]:
             [*feeder, f"--passes={passes}"], cwd=root, stdout=subprocess.PIPE
         ) as feeding,
         subprocess.Popen(
-            [*ANALYZE, "flows", "-", "-o", folder / "tables"],
+            [*ANALYZE, "flows", "-", *options, "-o", folder / "tables"],
             cwd=root,
             stdin=feeding.stdout,
             stdout=output,
@@ -141,28 +162,28 @@ def _number(pattern: str, path: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def peaks(result: dict[str, Any]) -> dict[int, int]:
+def peaks(record: dict[str, Any]) -> dict[int, int]:
     """Give the most memory in each pass; what follows the last octet comes last."""
     most: dict[int, int] = {}
-    end = _end(result["passes"], result["pass_bytes"])
-    for _, sent, resident in result["samples"]:
+    end = _end(record["passes"], record["pass_bytes"])
+    for _, sent, resident in record["samples"]:
         done = sent >= end
-        number = result["passes"] if done else sent // result["pass_bytes"]
+        number = record["passes"] if done else sent // record["pass_bytes"]
         most[number] = max(most.get(number, 0), resident)
     return most
 
 
-def growth(result: dict[str, Any]) -> float | None:
+def growth(record: dict[str, Any]) -> float | None:
     """Give how much memory each further octet costs, after the first pass.
 
     The slope of a line through the samples, in octets per octet; None if there are
     too few of them.
     """
-    end = _end(result["passes"], result["pass_bytes"])
+    end = _end(record["passes"], record["pass_bytes"])
     seen = [
         (sent, resident)
-        for _, sent, resident in result["samples"]
-        if result["pass_bytes"] <= sent < end
+        for _, sent, resident in record["samples"]
+        if record["pass_bytes"] <= sent < end
     ]
     if len({sent for sent, _ in seen}) < 3:
         return None
@@ -175,40 +196,46 @@ def growth(result: dict[str, Any]) -> float | None:
 def faults(result: dict[str, Any]) -> list[str]:
     """Say what failed or was wrong."""
     return [
-        f"{result['name']}: {fault}"
-        for fault in [*filter(None, [result["failed"]]), *result.get("wrong", [])]
+        f"{record['name']}: {fault}"
+        for record in result["programs"]
+        for fault in [*filter(None, [record["failed"]]), *record.get("wrong", [])]
     ]
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """Write one row: what it took at first, later, and to finish."""
-    if result["failed"]:
-        row = [result["name"], f"**failed:** {result['failed']}"]
-        return tables.table(HEADINGS, [[*row, *[""] * (len(HEADINGS) - 2)]])
-    passes, most, slope = result["passes"], peaks(result), growth(result)
-    row = [
-        result["name"],
-        f"{passes * result['pass_bytes'] / 1e9:.1f}",
-        count(result["packets"]),
+    """Write one row a reader: what it took at first, later, and to finish."""
+    return tables.table(HEADINGS, map(_row, result["programs"]))
+
+
+def _row(record: dict[str, Any]) -> list[str]:
+    if record["failed"]:
+        row = [record["name"], f"**failed:** {record['failed']}"]
+        return [*row, *[""] * (len(HEADINGS) - 2)]
+    passes, most, slope = record["passes"], peaks(record), growth(record)
+    return [
+        record["name"],
+        f"{passes * record['pass_bytes'] / 1e9:.1f}",
+        count(record["packets"]),
         str(passes),
-        f"{result['wall']:.1f}",
-        count(result["packets"] / result["wall"]),
+        f"{record['wall']:.1f}",
+        count(record["packets"] / record["wall"]),
         *(
             mebibytes(most[number]) if number in most else ""
             for number in (0, 1, passes - 1, passes)
         ),
         "" if slope is None else digits(slope * 1e9 / 2**20),
-        tables.agreement(result),
+        tables.agreement(record),
     ]
-    return tables.table(HEADINGS, [row])
 
 
 def chart(result: dict[str, Any]) -> alt.Chart:
     """Draw the memory in use over time."""
     rows = [
-        {"name": result["name"], "x": seconds, "y": resident / 2**20}
-        for seconds, _, resident in result["samples"]
+        {"name": record["name"], "x": seconds, "y": resident / 2**20}
+        for record in result["programs"]
+        for seconds, _, resident in record["samples"]
     ]
-    amount = result["passes"] * result["pass_bytes"] / 1e9
+    one = result["programs"][0]
+    amount = one["passes"] * one["pass_bytes"] / 1e9
     heading = f"{amount:.1f} GB through a pipe"
     return lines(rows, heading, "seconds", "MiB resident", points=False)

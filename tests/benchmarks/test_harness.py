@@ -14,7 +14,9 @@ import pytest
 from benchmarks import __main__ as harness
 from benchmarks import documents, inputs, process
 from benchmarks.__main__ import PARTS, main
+from benchmarks.parts import compression
 from benchmarks.parts import programs as comparison
+from benchmarks.parts.compression import LIBRARY
 from benchmarks.parts.memory import growth, peaks
 from benchmarks.parts.stages import listing
 from benchmarks.peers import exported_flows
@@ -241,12 +243,33 @@ def test_a_decompressor_and_analyze_read_the_same_octets(measured):
 
 
 def test_what_came_through_the_pipe_is_counted_in_every_pass(measured):
-    found = read(measured, "memory")
-    assert found["passes"] == 3
-    assert found["packets"] == 3 * PACKETS
-    assert "flows" in found["checked"]
-    assert found["wrong"] == []
-    assert all(resident > 0 for _, _, resident in found["samples"])
+    whole, rotated = read(measured, "memory")["programs"]
+    assert "flows" in whole["checked"]
+    assert rotated["checked"] == ["packets", "wire_bytes"]
+    for found in (whole, rotated):
+        assert found["passes"] == 3
+        assert found["packets"] == 3 * PACKETS
+        assert found["wrong"] == []
+        assert all(resident > 0 for _, _, resident in found["samples"])
+
+
+def test_a_compressed_file_is_compared_with_the_slower_of_two(measured):
+    files = read(measured, "compression")["files"]
+    result = {"files": {}}
+    seconds = {"plain": (2.0, 0.5), ".gz": (2.2, 4.4), ".zst": (2.6, 1.3)}
+    for name, (ours, other) in seconds.items():
+        programs = [dict(each) for each in files[name]["programs"]]
+        for each in programs:
+            each["median"] = {"analyze info": ours, LIBRARY: other}.get(each["name"], 9)
+        result["files"][name] = {**files[name], "programs": programs}
+    lines = compression.markdown(result).splitlines()
+    rows = [line.split(" | ") for line in lines if "| analyze info" in line]
+    found = {row[0][2:]: row[5:7] for row in rows}
+    assert found == {
+        "plain": ["", ""],
+        ".gz": ["0.5 x", "0.5 x"],
+        ".zst": ["2 x", "1.3 x"],
+    }
 
 
 def test_stages_add_up_to_the_whole_command(measured):
