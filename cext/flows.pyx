@@ -160,12 +160,8 @@ cdef class FlowTable:
             self.seeds[number] = secrets.randbits(64) | 1
 
     def __dealloc__(self):
-        cdef uint32_t segment
         if self.hot and self.cold and self.tails:
-            for segment in range(self.segments):
-                free(self.hot[segment])
-                free(self.cold[segment])
-                free(self.tails[segment])
+            self.free_records()
         free(self.hot)
         free(self.cold)
         free(self.tails)
@@ -173,6 +169,26 @@ cdef class FlowTable:
         free(self.tunnels)
         free(self.tunnel_slots)
         free(self.ended)
+
+    cdef void free_records(self) noexcept nogil:
+        cdef uint32_t segment
+        for segment in range(self.segments):
+            free(self.hot[segment])
+            free(self.cold[segment])
+            free(self.tails[segment])
+        self.segments = 0
+
+    cdef int clear(self) except -1:
+        """Let go of all flows and their memory."""
+        cdef uint64_t* index = <uint64_t*>calloc(FIRST_SLOTS, sizeof(uint64_t))
+        if index == NULL:
+            raise MemoryError
+        free(self.index)
+        self.index, self.slots = index, FIRST_SLOTS
+        self.layout += 1
+        self.free_records()
+        self.begin_capture()
+        return 0
 
     def begin_capture(self):
         """Start with an empty table; the rows before must have been taken."""

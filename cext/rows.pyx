@@ -145,6 +145,15 @@ cdef class FlowRows:
         self.taken += count
         return taken
 
+    def clear(self):
+        """Let go of all rows that are left, and of the tables' memory."""
+        cdef FlowTable table
+        for table in self.tables:
+            table.clear()
+        free(self.order)
+        self.order = NULL
+        self.left = 0
+
     def end_capture(self):
         """Fix the order of the rows that are left in the tables."""
         cdef bint sorted

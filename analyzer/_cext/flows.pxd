@@ -82,6 +82,8 @@ cdef class FlowTable:
     ) noexcept nogil
     cdef bint grow_tunnels(self) noexcept nogil
     cdef uint32_t begin(self, const Lookup* key, int originator) noexcept nogil
+    cdef void free_records(self) noexcept nogil
+    cdef int clear(self) except -1
     cdef bint grow_index(self) noexcept nogil
     cdef bint add_segment(self) noexcept nogil
     cdef uint32_t place_of(self, uint32_t hash, uint32_t record) noexcept nogil

@@ -124,7 +124,7 @@ class FlowBuilder:
             self._spool.write(self._rows.take_left(first, _SPOOL_ROWS))
 
     def batches(self, names: FlowNames, *, reuse: bool) -> Iterator[pa.RecordBatch]:
-        """Give all flows as batches with dictionary indices, once.
+        """Give all flows as batches with dictionary indices, and let go of them.
 
         Parameters
         ----------
@@ -154,6 +154,7 @@ class FlowBuilder:
         yield from in_turn(
             (partial(fill, first, *next(fresh)) for first in starts), threads
         )
+        self._rows.clear()
 
     def close(self) -> None:
         """Let go of the flows that were put aside."""
