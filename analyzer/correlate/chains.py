@@ -5,7 +5,11 @@ from __future__ import annotations
 import polars as pl
 import pyarrow as pa
 
-from analyzer.correlate.legs import PLACE
+from analyzer._cext.chains import reduce
+from analyzer._cext.columns import Columns
+from analyzer.correlate.filled import Numbers, arrays
+from analyzer.tables.batch import BatchBuffers
+from analyzer.tables.schema import Column, arrow_type
 
 _AT_FIRST = (
     "protocol",
@@ -31,6 +35,8 @@ _COUNTERS = tuple(
     for side in ("client", "server")
     for name in ("packets", "bytes", "payload_bytes")
 )
+#: What pieces of one flow have a part of each.
+_NUMBERS = (*_COUNTERS, "retransmits", "requests")
 #: What is known of a connection.
 COLUMNS = (
     "group",
@@ -45,6 +51,60 @@ COLUMNS = (
     "points",
     *_WHOLE,
 )
+#: What is read of sightings, in the order of ``cext/chains.pyx``.
+_SEEN = (
+    "group",
+    "leg",
+    "flow_id",
+    "point",
+    "lane",
+    "copies",
+    "protocol",
+    "client",
+    "server",
+    "client_ttl",
+    "client_outer",
+    "is_tunneled",
+    "is_overlay",
+    "is_pod_side",
+    "node",
+    "raw_start",
+    "start",
+    "end",
+    "is_answered",
+    "is_numbered",
+    "handshake_rtt",
+    "tcp_state",
+    *_NUMBERS,
+)
+#: What is filled, in the order of ``cext/chains.pyx``; texts are codes.
+_FILLED = tuple(
+    Column(name, kind, "")
+    for name, kind in (
+        ("group", "u32"),
+        ("protocol", "u32"),
+        ("client", "u64"),
+        ("destination", "u64"),
+        ("source", "u64"),
+        ("backend", "u64"),
+        ("client_ttl", "u8"),
+        ("client_outer", "u32"),
+        ("is_tunneled", "bool"),
+        ("is_overlay", "bool"),
+        ("is_pod_side", "bool"),
+        ("node", "u32"),
+        ("raw_start", "i64"),
+        ("start", "i64"),
+        ("end", "i64"),
+        ("is_answered", "bool"),
+        ("is_numbered", "bool"),
+        ("handshake_rtt", "duration"),
+        ("tcp_state", "u32"),
+        *((name, "u64") for name in _NUMBERS),
+    )
+)
+_SCHEMA = pa.schema([(column.name, arrow_type(column)) for column in _FILLED])
+_TEXTS = ("protocol", "node", "tcp_state")
 
 
 def chains(ordered: pl.DataFrame) -> pl.DataFrame:
@@ -62,138 +122,43 @@ def chains(ordered: pl.DataFrame) -> pl.DataFrame:
         One row per connection, sorted by ``group``: ``protocol``, ``client`` and
         ``destination`` (u64, the ends of the first tuple), ``source`` and ``backend``
         (those of the last), ``client_ttl``, ``client_outer``, ``is_tunneled``,
-        ``is_overlay`` and ``raw_start`` (where its path begins), ``node`` (the first on
-        the way), ``start``, ``end``, ``is_answered`` (bool), the counters of the
-        sighting with the most payload, ``flow_ids`` and ``points`` (lists, in the order
-        of the path; points as codes).
+        ``is_overlay``, ``is_pod_side`` and ``raw_start`` (where its path begins),
+        ``node`` (the first on the way of the first tuple), ``start``, ``end``,
+        ``is_answered``, ``is_numbered`` (bool) and ``handshake_rtt`` (the longest) of
+        all, the counters and ``tcp_state`` of one of them, ``flow_ids`` and ``points``
+        (lists, in the order of the path; points as codes).
+
+    Notes
+    -----
+    What timeouts have cut counts as one: pieces of one lane are added up. Counters are
+    those of the sighting with the most payload, then with a state, then with the most
+    packets; one that counts copies of other interfaces is worse than any that does not.
+    Of a side of which that one has no packets (on ``lo``), each counter is the most
+    that any sighting has. A place that several captures show is listed once.
     """
-    group = pl.col("group")
-    ordered = _with_whole_lanes(ordered)
-    begins = ordered.select((group != group.shift()).fill_null(value=True)).to_series()
-    starts = begins.arg_true()
-    ends = starts.shift(-1, fill_value=ordered.height) - 1
-    first = ordered.select("group", *_AT_FIRST, destination="server")[starts]
-    last = ordered.select(source="client", backend="server")[ends]
-    best = ordered.select("tcp_state", *_COUNTERS, "retransmits")[_best(ordered)]
-    found = pl.concat([first, last, best], how="horizontal").with_columns(
-        flow_ids=_lists(ordered["flow_id"], starts),
-        points=_points(ordered, begins, starts),
+    is_first = ordered["group"].ne_missing(ordered["group"].shift())
+    count = int(is_first.sum())
+    flow_ends, point_ends = Numbers(count + 1), Numbers(count + 1)
+    points = Numbers(ordered.height)
+    buffers = BatchBuffers(_FILLED, rows=(count // 64 + 1) * 64)
+    places = reduce(
+        arrays(ordered.select(pl.col(_SEEN).to_physical())),
+        Columns(buffers.rows, buffers.data, buffers.validity, buffers.offsets),
+        flow_ends.view,
+        points.view,
+        point_ends.view,
     )
-    return _with_whole_groups(found, ordered)
+    filled = pl.from_arrow(buffers.batch(count, _SCHEMA))
+    assert isinstance(filled, pl.DataFrame)  # noqa: S101  a batch, no column
+    return filled.with_columns(
+        *(pl.col(name).cat.to(pl.Categorical) for name in _TEXTS),
+        flow_ids=_lists(ordered["flow_id"], flow_ends.series()),
+        points=_lists(points.series()[:places], point_ends.series()),
+    ).select(COLUMNS)
 
 
-def _with_whole_lanes(ordered: pl.DataFrame) -> pl.DataFrame:
-    """Add up what timeouts have cut: pieces of one flow count as one."""
-    lane = pl.struct("group", "lane").hash()
-    if not ordered.select(lane.is_duplicated().any()).item():
-        return ordered
-    return ordered.with_columns(
-        pl.col(*_COUNTERS, "retransmits", "requests").sum().over(lane)
-    )
-
-
-def _best(ordered: pl.DataFrame) -> pl.Series:
-    """Find in each group the view with the most payload, then with flags, then packets.
-
-    One that counts copies of other interfaces is worse than any that does not.
-    """
-    score = (
-        (pl.col("copies") == 0).cast(pl.UInt64) * 2**62
-        + pl.sum_horizontal("client_payload_bytes", "server_payload_bytes")
-        .fill_null(0)
-        .clip(0, 2**40)
-        .cast(pl.UInt64)
-        * 2**20
-        + pl.col("tcp_state").is_not_null().cast(pl.UInt64) * 2**19
-        + (pl.col("client_packets") + pl.col("server_packets")).clip(0, 2**19 - 1)
-    )
-    scored = ordered.select("group", score=score).with_row_index("row")
-    is_best = pl.col("score") == pl.col("score").max().over("group")
-    return scored.filter(is_best).filter(pl.col("group").is_first_distinct())["row"]
-
-
-def _lists(values: pl.Series, starts: pl.Series) -> pl.Series:
-    """Cut a column into lists that begin at `starts`."""
-    offsets = pl.concat([starts, pl.Series([len(values)], dtype=pl.UInt32)])
+def _lists(values: pl.Series, ends: pl.Series) -> pl.Series:
+    """Cut a column into lists, each of which ends where the next one begins."""
     return pl.Series(
-        pa.LargeListArray.from_arrays(
-            offsets.cast(pl.Int64).to_arrow(), values.to_arrow()
-        )
-    )
-
-
-def _points(ordered: pl.DataFrame, begins: pl.Series, starts: pl.Series) -> pl.Series:
-    """List the points of each group, a place of several captures once."""
-    is_new = ordered.select((PLACE.shift() != PLACE).fill_null(value=True)).to_series()
-    is_new |= begins
-    at = is_new.cum_sum().cast(pl.UInt32)[starts] - 1
-    return _lists(ordered["point"].to_physical().filter(is_new), at)
-
-
-def _with_whole_groups(found: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
-    """Add what all sightings of a group tell together."""
-    whole = (
-        ordered.lazy()
-        .group_by("group")
-        .agg(
-            pl.col("start").min(),
-            pl.col("end").max(),
-            pl.col("is_answered", "is_numbered").max(),
-            pl.col("requests").max(),
-            # The client's own is the longest.
-            pl.col("handshake_rtt").max(),
-        )
-        .collect()
-    )
-    # On `lo`, no sighting has both ways.
-    one_way = found.filter(pl.min_horizontal("client_packets", "server_packets") == 0)
-    both_ways = (
-        ordered.lazy()
-        .join(one_way.lazy().select("group"), on="group", how="semi")
-        .group_by("group")
-        .agg(pl.col(name).max().alias(f"most_{name}") for name in _COUNTERS)
-        .collect()
-    )
-    # The others may have got it from the node that translated it.
-    is_first_tuple = pl.col("leg") == pl.col("leg").min().over("group")
-    on_nodes = ordered.filter(pl.col("node").is_not_null() & is_first_tuple)
-    # A pod's or a tunnel's device is on a node, of which only the name is not known.
-    on_unknown_nodes = ordered.filter(
-        pl.col("group").is_first_distinct()
-        & pl.col("node").is_null()
-        & (pl.col("is_pod_side") | pl.col("is_overlay"))
-    )
-    nodes = (
-        on_nodes.filter(pl.col("group").is_first_distinct())
-        .select("group", "node")
-        .join(on_unknown_nodes.select("group"), on="group", how="anti")
-    )
-    states = (
-        ordered.join(
-            found.filter(pl.col("tcp_state").is_null()).select("group"),
-            on="group",
-            how="semi",
-        )
-        .filter(pl.col("tcp_state").is_not_null())
-        .unique("group", keep="first", maintain_order=True)
-        .select("group", other_state="tcp_state")
-    )
-    return (
-        found.lazy()
-        .join(whole.lazy(), on="group", maintain_order="left")
-        .join(nodes.lazy(), on="group", how="left", maintain_order="left")
-        .join(states.lazy(), on="group", how="left", maintain_order="left")
-        .join(both_ways.lazy(), on="group", how="left", maintain_order="left")
-        .with_columns(
-            *(
-                pl.when(pl.col(f"{name.partition('_')[0]}_packets") > 0)
-                .then(name)
-                .otherwise(pl.coalesce(f"most_{name}", name))
-                .alias(name)
-                for name in _COUNTERS
-            ),
-            tcp_state=pl.coalesce("tcp_state", "other_state"),
-        )
-        .select(COLUMNS)
-        .collect()
+        pa.LargeListArray.from_arrays(ends.cast(pl.Int64).to_arrow(), values.to_arrow())
     )

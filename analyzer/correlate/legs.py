@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from analyzer._cext.path_order import PathOrder
 from analyzer.cluster.inferred import INITIAL_TTLS
+from analyzer.correlate.addresses import in_code_order
+from analyzer.correlate.filled import Numbers, arrays
+from analyzer.correlate.passing import passing
 from analyzer.correlate.sightings import end
 
 if TYPE_CHECKING:
     from analyzer.correlate.services import Services
-
-# Sides of a host, in the order in which the client's packets reach them.
-_CLIENT_ITSELF, _CLIENT_SIDE, _NO_SIDE, _SERVER_SIDE, _SERVER_ITSELF = range(5)
 
 #: Where Linux begins to take client's ports from (ip_local_port_range).
 _EPHEMERAL = 32768
@@ -24,21 +25,6 @@ _NODE_PORTS = (30000, 32767)
 _SURE = ("originator_isn", "responder_isn")
 #: Equal for sightings of one place on a connection's path, by whatever capture.
 PLACE = pl.struct("leg", "point", "is_tunneled", "client_outer").hash()
-#: What the order of a path is found with.
-_KEYS = (
-    "flow",
-    "group",
-    "ends",
-    "host",
-    "point",
-    "client",
-    "server",
-    "is_tunneled",
-    "client_ttl",
-    "server_ttl",
-    "client_outer",
-    "server_outer",
-)
 
 
 class Ends(NamedTuple):
@@ -314,172 +300,42 @@ def in_path_order(
     requests and replies have different tuples (on ``lo``), what was seen of replies
     alone is the client's side.
     """
-    ttl = pl.col("client_ttl").cast(pl.Int16)
-    passed = (
-        _with_passing(seen, samples)
-        .select(*_KEYS, "_passed", _tuple=pl.struct("group", "ends").hash())
-        .collect()
-        .lazy()
-    )
-    legs = (
-        passed.group_by("_tuple")
-        .agg(
-            pl.col("group").first(),
-            _ttl=ttl.max().fill_null(256),
-            _reply_ttl=pl.col("server_ttl").cast(pl.Int16).min().fill_null(256),
-            _tuple_passed=pl.col("_passed").min(),
-            # Numbers of addresses, and so of ends, are other ones in another process.
-            _first_flow=pl.col("flow").min(),
-            **{
-                f"_{end}_outer": pl.col(f"{end}_outer").max()
-                for end in ("client", "server")
-            },
-        )
-        .sort(
-            "group",
-            -pl.col("_ttl"),
-            -pl.col("_reply_ttl"),
-            "_tuple_passed",
-            "_first_flow",
-            nulls_last=True,
-        )
-        .with_row_index("leg")
-        .select("leg", "_tuple", "_ttl", "_client_outer", "_server_outer")
-    )
-    first = pl.col("_passed").min()
-    at_tunnels = seen.filter(pl.col("is_tunneled") | pl.col("is_overlay"))
-    ends_of_tunnels = at_tunnels["host"].unique()
-    # The order is found with few columns; all others are moved once.
-    order = (
-        passed.join(legs, on="_tuple", maintain_order="left")
-        .with_columns(_inside=ttl.fill_null(pl.col("_ttl")))
-        .with_columns(
-            _side=_side(nodes, ends_of_tunnels),
-            _host_passed=first.over(pl.struct("leg", "_inside", "host").hash()),
-            # Several captures may have one place.
-            _place_passed=first.over(
-                pl.struct(
-                    "leg", "_inside", "point", "is_tunneled", "client_outer"
-                ).hash()
-            ),
-        )
-        .select(
-            "leg",
-            _at=pl.arg_sort_by(
-                pl.col("leg").cast(pl.Int64) * 4096
-                + (256 - pl.col("_inside")) * 8
-                + pl.col("_side"),
-                "_host_passed",
-                "host",
-                "_place_passed",
-                # At the same moment one packet is seen as it came, in its tunnel, and
-                # without: taking it out does not stamp it anew. Putting it in does.
-                pl.col("is_tunneled") == (pl.col("_side") == _CLIENT_SIDE),
-                "point",
+    at_tunnels = pl.any_horizontal("is_tunneled", "is_overlay")
+    hosts = seen.select(pl.col("host").filter(at_tunnels).unique()).to_series()
+    is_initial = pl.col("client_ttl").is_in(INITIAL_TTLS).fill_null(value=False)
+    order, legs = Numbers(seen.height), Numbers(seen.height)
+    PathOrder(
+        arrays(nodes.select("host", "outer")),
+        arrays([pl.concat([nodes["host"], hosts])]),
+    ).sort(
+        arrays(
+            seen.select(
+                "group",
                 "flow",
-                nulls_last=True,
-            ),
-        )
-        .collect()
+                "ends",
+                "host",
+                _by_name(seen["point"]),
+                "is_tunneled",
+                is_initial.alias("is_initial"),
+                passing(seen, samples).alias("passed"),
+                "client",
+                "server",
+                "client_ttl",
+                "server_ttl",
+                "client_outer",
+                "server_outer",
+            )
+        ),
+        order.view,
+        legs.view,
     )
-    return seen.with_columns(order["leg"])[order["_at"]]
+    return seen[order.series()].with_columns(leg=legs.series())
 
 
-def _side(nodes: pl.DataFrame, ends_of_tunnels: pl.Series) -> pl.Expr:
-    """Say at which side of its connection's tunnel a sighting's host is."""
-    if nodes.is_empty():
-        return pl.lit(_NO_SIDE)
-    hosts = pl.concat([nodes["host"], ends_of_tunnels]).unique()
-    is_node = pl.col("host").is_in(hosts.implode())
-    own = _pair(pl.col("outer"))
-    pairs = nodes.select(own)["host"].implode()
-
-    def is_at(end: str) -> pl.Expr:
-        # Without its tunnel, a packet goes where others of its tuple go in it, else
-        # from one address to the other.
-        outer = pl.coalesce(
-            f"{end}_outer", f"_{end}_outer", (pl.col(end) // 65536).cast(pl.UInt32)
-        )
-        return _pair(outer).is_in(pairs)
-
-    return (
-        pl.when(is_node & is_at("client"))
-        .then(_CLIENT_SIDE)
-        .when(is_node & is_at("server"))
-        .then(_SERVER_SIDE)
-        .when(is_node)
-        .then(_NO_SIDE)
-        .when(pl.col("client_ttl").is_in(INITIAL_TTLS))
-        .then(_CLIENT_ITSELF)
-        .otherwise(_SERVER_ITSELF)
+def _by_name(points: pl.Series) -> pl.Series:
+    """Give each point its number (u32) in the order of their names."""
+    names = points.unique().to_frame().with_columns(code=pl.col("point").to_physical())
+    names = in_code_order(
+        names.with_columns(rank=pl.col("point").cast(pl.String).rank("dense"))
     )
-
-
-def _pair(outer: pl.Expr) -> pl.Expr:
-    """Write a host and an address of it as one number."""
-    return pl.col("host").cast(pl.UInt64) * 2**32 + outer
-
-
-def _with_passing(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.LazyFrame:
-    """Add when the same packet of the client passed each sighting: ``_passed`` (us).
-
-    It is the first packet, unless a connection was open before some capture began;
-    then it is how much later the client's sampled packets passed, and how much sooner
-    the server's, than at the sighting that has the most packets in common with others.
-    Without a packet in common it is null.
-    """
-    start = pl.col("start").fill_null(0)
-    is_late = (
-        pl.col("client_seq_start").min().over("group")
-        < pl.col("client_seq_start").max().over("group")
-    ).fill_null(value=False)
-    late = seen.filter(is_late)
-    if late.is_empty():
-        return seen.lazy().with_columns(_passed=start // 1000)
-    sampled = late.lazy().join(samples, on="flow")
-    times = (
-        pl.concat(
-            [
-                sampled.select(
-                    "group",
-                    "flow",
-                    shift=pl.col("raw_start") - pl.col("start"),
-                    sign=pl.when(pl.col("flips") == (side == "responder"))
-                    .then(1)
-                    .otherwise(-1),
-                    id=f"{side}_packet_ids",
-                    time=f"{side}_packet_times",
-                )
-                for side in ("originator", "responder")
-            ]
-        )
-        .explode("id", "time")
-        .drop_nulls()
-        .with_columns(
-            time=pl.col("time").to_physical() - pl.col("shift"),
-            in_common=pl.len().over("group", "sign", "id") - 1,
-        )
-        .with_columns(in_common=pl.col("in_common").sum().over("flow"))
-    )
-    most = pl.col("in_common").max().over("group")
-    least_flow = pl.col("flow").min().over("group")
-    compared = times.filter(pl.col("in_common") == most).filter(
-        pl.col("flow") == least_flow
-    )
-    delays = (
-        times.join(compared, on=["group", "sign", "id"], suffix="_compared")
-        .with_columns(time=pl.col("sign") * (pl.col("time") - pl.col("time_compared")))
-        .group_by("flow")
-        .agg(_delay=pl.col("time").median().cast(pl.Int64))
-    )
-    return (
-        seen.lazy()
-        .join(delays, on="flow", how="left", maintain_order="left")
-        .with_columns(
-            _passed=pl.when(is_late)
-            .then(start.min().over("group") + pl.col("_delay"))
-            .otherwise(start)
-            // 1000
-        )
-        .drop("_delay")
-    )
+    return names["rank"].cast(pl.UInt32)[points.to_physical()].alias("point")

@@ -1,0 +1,7 @@
+from typing_extensions import Buffer
+
+from analyzer._cext.arrays import Arrays
+
+class PathOrder:
+    def __init__(self, addresses: Arrays, hosts: Arrays) -> None: ...
+    def sort(self, seen: Arrays, order: Buffer, legs: Buffer) -> None: ...
