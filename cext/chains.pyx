@@ -24,21 +24,26 @@ from analyzer._cext.columns cimport (
     put_u64,
 )
 from cext.grouped cimport sort_numbers
+from cext.path cimport (
+    CLIENT_OUTER,
+    GROUP,
+    IS_TUNNELED,
+    LEG,
+    MORE_COLUMNS,
+    POINT,
+    compare_places,
+    end_of_group,
+    most_of_a_group,
+)
 
-# Columns of sightings; of numbers of a side, the client's come first.
+# More columns of sightings; of numbers of a side, the client's come first.
 cdef enum:
-    GROUP
-    LEG
-    FLOW_ID
-    POINT
-    LANE
+    LANE = MORE_COLUMNS
     COPIES
     PROTOCOL                    # codes of texts, as in all columns of names
     CLIENT
     SERVER
     CLIENT_TTL
-    CLIENT_OUTER
-    IS_TUNNELED
     IS_OVERLAY
     IS_POD_SIDE
     NODE
@@ -111,6 +116,7 @@ cdef struct Counted:
 cdef struct Room:
     Counted* counted            # of the sightings of one connection at a time
     uint32_t* numbers           # of those, and room to sort them
+    Py_ssize_t most
 
 
 def reduce(
@@ -137,38 +143,32 @@ def reduce(
         Where those end, in the same way.
     """
     cdef const Values* seen = ordered.columns
-    cdef Py_ssize_t rows = ordered.rows, first = 0, last, out = 0, most = 0
+    cdef Py_ssize_t rows = ordered.rows, first = 0, last, out = 0
+    cdef Py_ssize_t count = flow_ends.shape[0] - 1, most
     cdef uint32_t point_count = 0
     cdef Room room
     if ordered.count != COLUMNS or connections.count != CONNECTION_COLUMNS:
         raise ValueError("columns of sightings or connections are missing")
-    if points.shape[0] < rows or flow_ends.shape[0] != point_ends.shape[0]:
-        raise ValueError("a point per sighting and two ends per connection are needed")
-    while first < rows:
-        first = end_of_group(seen, rows, first)
-        out += 1
-    if out > connections.rows or out + 1 != flow_ends.shape[0]:
-        raise ValueError("room for as many connections as there are is needed")
-    first = out = 0
-    while first < rows:
-        last = end_of_group(seen, rows, first)
-        most = max(most, last - first)
-        first = last
-    room.counted = <Counted*>malloc(most * sizeof(Counted))
-    room.numbers = <uint32_t*>malloc(2 * most * sizeof(uint32_t))
-    if most and (room.counted == NULL or room.numbers == NULL):
+    if connections.rows < count or point_ends.shape[0] != count + 1:
+        raise ValueError("room for each connection and its ends is needed")
+    if points.shape[0] < rows:
+        raise ValueError("room for a point per sighting is needed")
+    most = most_of_a_group(seen, rows)
+    room.counted = <Counted*>malloc((most + 1) * sizeof(Counted))
+    room.numbers = <uint32_t*>malloc((2 * most + 1) * sizeof(uint32_t))
+    room.most = most
+    if room.counted == NULL or room.numbers == NULL:
         free(room.counted)
         free(room.numbers)
         raise MemoryError
     with nogil:
-        connections.clear(flow_ends.shape[0] - 1)
+        connections.clear(count)
         flow_ends[0] = point_ends[0] = 0
-        first = 0
-        while first < rows:
+        while first < rows and out < count:
             last = end_of_group(seen, rows, first)
             put_ends(seen, first, last, connections, out)
             put_whole(seen, first, last, connections, out)
-            count(seen, first, last, &room, most)
+            add_pieces(seen, first, last, &room)
             put_best(seen, first, last, room.counted, connections, out)
             point_count = put_points(seen, first, last, points, point_count)
             out += 1
@@ -177,16 +177,6 @@ def reduce(
             first = last
     free(room.counted)
     free(room.numbers)
-    return point_count
-
-
-cdef inline Py_ssize_t end_of_group(
-    const Values* seen, Py_ssize_t rows, Py_ssize_t first
-) noexcept nogil:
-    cdef Py_ssize_t last = first + 1
-    while last < rows and u32_of(&seen[GROUP], last) == u32_of(&seen[GROUP], first):
-        last += 1
-    return last
 
 
 cdef void put_ends(
@@ -260,29 +250,29 @@ cdef void put_whole(
     )
 
 
-cdef void count(
+cdef void add_pieces(
     const Values* seen,
     Py_ssize_t first,
     Py_ssize_t last,
     Room* room,
-    Py_ssize_t most,
 ) noexcept nogil:
     """Take numbers of sightings, those of what timeouts have cut together."""
     cdef Py_ssize_t at, begin = 0, end, rows = last - first
     cdef int number
+    cdef const Values* numbers = &seen[NUMBERS]
     cdef Counted* counted
     for at in range(rows):
         counted = &room.counted[at]
         counted.lane = u64_of(&seen[LANE], first + at)
         for number in range(ALL_NUMBERS):
-            counted.known[number] = is_known(&seen[NUMBERS + number], first + at)
+            counted.known[number] = is_known(&numbers[number], first + at)
             counted.values[number] = (
-                u64_of(&seen[NUMBERS + number], first + at)
-                if counted.known[number]
-                else 0
+                u64_of(&numbers[number], first + at) if counted.known[number] else 0
             )
         room.numbers[at] = <uint32_t>at
-    sort_numbers(room.numbers, room.numbers + most, rows, is_lesser_lane, room.counted)
+    sort_numbers(
+        room.numbers, room.numbers + room.most, rows, is_lesser_lane, room.counted
+    )
     while begin < rows:
         counted = &room.counted[room.numbers[begin]]
         end = begin + 1
@@ -318,20 +308,21 @@ cdef void put_best(
 
     One that counts copies of other interfaces is worse than any that does not.
     """
-    cdef Py_ssize_t row, best = first
+    cdef const Values* state = &seen[TCP_STATE]
+    cdef Py_ssize_t at, best = first
     cdef uint64_t score, highest = 0
     cdef const Counted* of_best
     cdef Counted most = counted[0]
     cdef int number
-    for row in range(first, last):
-        score = score_of(seen, row, &counted[row - first])
+    for at in range(first, last):
+        score = score_of(seen, at, &counted[at - first])
         if score > highest:
-            best, highest = row, score
+            best, highest = at, score
         for number in range(ALL_NUMBERS):
             most.values[number] = max(
-                most.values[number], counted[row - first].values[number]
+                most.values[number], counted[at - first].values[number]
             )
-            most.known[number] |= counted[row - first].known[number]
+            most.known[number] |= counted[at - first].known[number]
     of_best = &counted[best - first]
     for number in range(ALL_NUMBERS):
         # On `lo`, no sighting has both ways.
@@ -347,13 +338,13 @@ cdef void put_best(
                 out, TO_NUMBERS + number, to,
                 of_best.values[number], of_best.known[number],
             )
-    if not is_known(&seen[TCP_STATE], best):
+    if not is_known(state, best):
         best = first
-        while best < last - 1 and not is_known(&seen[TCP_STATE], best):
+        while best < last - 1 and not is_known(state, best):
             best += 1
     put_u32(
         out, TO_TCP_STATE, to,
-        u32_of(&seen[TCP_STATE], best), is_known(&seen[TCP_STATE], best),
+        u32_of(state, best), is_known(state, best),
     )
 
 
@@ -380,21 +371,7 @@ cdef inline uint32_t put_points(
 ) noexcept nogil:
     cdef Py_ssize_t row
     for row in range(first, last):
-        if row == first or not is_one_place(seen, row - 1, row):
+        if row == first or compare_places(seen, row - 1, row):
             points[count] = u32_of(&seen[POINT], row)
             count += 1
     return count
-
-
-cdef inline bint is_one_place(
-    const Values* seen, Py_ssize_t one, Py_ssize_t other
-) noexcept nogil:
-    """Tell whether both were seen in one place on the path, by whatever captures."""
-    cdef const Values* outer = &seen[CLIENT_OUTER]
-    return (
-        u32_of(&seen[LEG], one) == u32_of(&seen[LEG], other)
-        and u32_of(&seen[POINT], one) == u32_of(&seen[POINT], other)
-        and bool_of(&seen[IS_TUNNELED], one) == bool_of(&seen[IS_TUNNELED], other)
-        and is_known(outer, one) == is_known(outer, other)
-        and (not is_known(outer, one) or u32_of(outer, one) == u32_of(outer, other))
-    )

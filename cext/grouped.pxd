@@ -34,18 +34,6 @@ cdef inline bint put_in_order(
     return True
 
 
-cdef inline Py_ssize_t most_of_a_group(
-    const uint32_t* groups, const uint32_t* order, Py_ssize_t rows
-) noexcept nogil:
-    """Give the size of the largest group."""
-    cdef Py_ssize_t at, first = 0, most = 0
-    for at in range(rows):
-        if groups[order[at]] != groups[order[first]]:
-            first = at
-        most = max(most, at + 1 - first)
-    return most
-
-
 cdef inline void insert(
     uint32_t* numbers, Py_ssize_t count, Before comes_before, const void* of
 ) noexcept nogil:

@@ -19,7 +19,7 @@ from analyzer._cext.arrays cimport (
     u32_of,
     u64_of,
 )
-from cext.grouped cimport most_of_a_group, put_in_order, sort_numbers
+from cext.grouped cimport put_in_order, sort_numbers
 from cext.keymap cimport (
     KeyMap,
     KeySlot,
@@ -145,7 +145,7 @@ cdef class PathOrder:
         legs : buffer of u32
             The leg of each of them, in the same order.
         """
-        cdef Py_ssize_t rows = seen.rows, first = 0, last
+        cdef Py_ssize_t rows = seen.rows, first = 0, last, most = 0
         cdef const uint32_t* groups
         if seen.count != COLUMNS:
             raise ValueError("columns of sightings are missing")
@@ -156,13 +156,16 @@ cdef class PathOrder:
         groups = <const uint32_t*>seen.columns[GROUP].data
         if not put_in_order(groups, rows, &order[0]):
             raise MemoryError
-        self.make_room(most_of_a_group(groups, &order[0], rows))
+        while first < rows:
+            last = end_of_group(groups, &order[0], rows, first)
+            most = max(most, last - first)
+            first = last
+        self.make_room(most)
         self.leg_count = 0
+        first = 0
         with nogil:
             while first < rows:
-                last = first + 1
-                while last < rows and groups[order[last]] == groups[order[first]]:
-                    last += 1
+                last = end_of_group(groups, &order[0], rows, first)
                 self.sort_group(seen.columns, &order[first], &legs[first], last - first)
                 first = last
 
@@ -281,6 +284,16 @@ cdef class PathOrder:
                 for index in range(host, at + 1):
                     self.sightings[numbers[index]].host_passed = host_passed
                 host, host_passed = at + 1, INT64_MAX
+
+
+cdef inline Py_ssize_t end_of_group(
+    const uint32_t* groups, const uint32_t* order, Py_ssize_t rows, Py_ssize_t first
+) noexcept nogil:
+    """Find the place behind the last sighting of a group."""
+    cdef Py_ssize_t last = first + 1
+    while last < rows and groups[order[last]] == groups[order[first]]:
+        last += 1
+    return last
 
 
 cdef bint put_all(KeyMap* map, Arrays keys) noexcept nogil:

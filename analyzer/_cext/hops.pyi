@@ -1,20 +1,15 @@
 from collections.abc import Sequence
 
-from typing_extensions import Buffer
-
 from analyzer._cext.arrays import Arrays
+from analyzer._cext.columns import Columns
 
-def measure(
-    places: Arrays,
-    samples: Sequence[Arrays],
-    resolution: float,
-    froms: Buffer,
-    tos: Buffer,
-    numbers: Buffer,
-    segments: Buffer,
-    medians: Buffer,
-    longest: Buffer,
-    bounds: Buffer,
-    lost: Buffer,
-    capture_losses: Buffer,
-) -> None: ...
+class Hops:
+    def __init__(
+        self,
+        sightings: Arrays,
+        samples: Sequence[Sequence[Arrays]],
+        clocks: Arrays,
+        resolution: float,
+        margin: int,
+    ) -> None: ...
+    def measure(self, ordered: Arrays, first_connection: int, hops: Columns) -> int: ...

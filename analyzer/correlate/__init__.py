@@ -115,13 +115,13 @@ def correlate_in_parts(
     entries = translations(cluster, roles)
     sampled = samples(shared)
     joined = by_side(oriented(joined, ends))
-    ordered = in_path_order(
+    paths = in_path_order(
         with_places(joined, places), sampled, node_hosts(roles, seen.points)
     )
     del joined
     lone = Alone(arrays, told, ends, places, seen.points, grouped.clocks)
 
-    parts = [with_conntrack(chains(ordered), entries)]
+    parts = [with_conntrack(chains(paths), entries)]
     if entries is not None:
         # What conntrack alone tells of one of them has a say in the names of all.
         parts += (with_conntrack(part, entries) for part in lone.parts(held=None))
@@ -159,6 +159,6 @@ def correlate_in_parts(
     rest = (with_conntrack(part, None) for part in more)
     return InParts(
         table.batches(chain(parts, rest)),
-        hops(ordered, sampled, grouped.clocks),
+        hops(paths, sampled, grouped.clocks),
         clocks_table(grouped.clocks, seen.points),
     )

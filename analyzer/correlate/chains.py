@@ -6,10 +6,9 @@ import polars as pl
 import pyarrow as pa
 
 from analyzer._cext.chains import reduce
-from analyzer._cext.columns import Columns
-from analyzer.correlate.filled import Numbers, arrays
-from analyzer.tables.batch import BatchBuffers
-from analyzer.tables.schema import Column, arrow_type
+from analyzer.correlate.filled import Numbers, arrays, filled_frame
+from analyzer.correlate.legs import PLACE, Paths, connections_of
+from analyzer.tables.schema import Column
 
 _AT_FIRST = (
     "protocol",
@@ -53,18 +52,13 @@ COLUMNS = (
 )
 #: What is read of sightings, in the order of ``cext/chains.pyx``.
 _SEEN = (
-    "group",
-    "leg",
-    "flow_id",
-    "point",
+    *PLACE,
     "lane",
     "copies",
     "protocol",
     "client",
     "server",
     "client_ttl",
-    "client_outer",
-    "is_tunneled",
     "is_overlay",
     "is_pod_side",
     "node",
@@ -103,18 +97,15 @@ _FILLED = tuple(
         *((name, "u64") for name in _NUMBERS),
     )
 )
-_SCHEMA = pa.schema([(column.name, arrow_type(column)) for column in _FILLED])
 _TEXTS = ("protocol", "node", "tcp_state")
 
 
-def chains(ordered: pl.DataFrame) -> pl.DataFrame:
+def chains(paths: Paths) -> pl.DataFrame:
     """Reduce sightings to connections.
 
     Parameters
     ----------
-    ordered : pl.DataFrame
-        Sightings, sorted by ``group``: see
-        :func:`analyzer.correlate.legs.in_path_order`.
+    paths : Paths
 
     Returns
     -------
@@ -136,24 +127,31 @@ def chains(ordered: pl.DataFrame) -> pl.DataFrame:
     Of a side of which that one has no packets (on ``lo``), each counter is the most
     that any sighting has. A place that several captures show is listed once.
     """
-    is_first = ordered["group"].ne_missing(ordered["group"].shift())
-    count = int(is_first.sum())
+    return pl.concat(_reduced(part) for part in paths.parts(*_SEEN, "flow_id"))
+
+
+def _reduced(ordered: pl.DataFrame) -> pl.DataFrame:
+    """Reduce some sightings in path order."""
+    count = connections_of(ordered)
     flow_ends, point_ends = Numbers(count + 1), Numbers(count + 1)
     points = Numbers(ordered.height)
-    buffers = BatchBuffers(_FILLED, rows=(count // 64 + 1) * 64)
-    places = reduce(
-        arrays(ordered.select(pl.col(_SEEN).to_physical())),
-        Columns(buffers.rows, buffers.data, buffers.validity, buffers.offsets),
-        flow_ends.view,
-        points.view,
-        point_ends.view,
+    seen = arrays(ordered.select(pl.col(_SEEN).to_physical()))
+    filled = filled_frame(
+        _FILLED,
+        count,
+        lambda columns: reduce(
+            seen,
+            columns,
+            flow_ends.view,
+            points.view,
+            point_ends.view,
+        ),
     )
-    filled = pl.from_arrow(buffers.batch(count, _SCHEMA))
-    assert isinstance(filled, pl.DataFrame)  # noqa: S101  a batch, no column
+    last: int = point_ends.series()[-1]
     return filled.with_columns(
         *(pl.col(name).cat.to(pl.Categorical) for name in _TEXTS),
         flow_ids=_lists(ordered["flow_id"], flow_ends.series()),
-        points=_lists(points.series()[:places], point_ends.series()),
+        points=_lists(points.series()[:last], point_ends.series()),
     ).select(COLUMNS)
 
 

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from analyzer._cext.groups import ranges
+from analyzer.correlate.addresses import in_code_order
+from analyzer.correlate.filled import Numbers, arrays, by_number
 from analyzer.correlate.sightings import SAMPLE_SIZE
 
 if TYPE_CHECKING:
@@ -72,16 +75,15 @@ def clock_table(times: dict[int, Clock]) -> pl.DataFrame:
     )
 
 
+def clocks_by_host(times: dict[int, Clock]) -> pl.DataFrame:
+    """Tabulate the fields of clocks, so that a host is a row's number."""
+    table = clock_table(times).rename({"host": "code"})
+    return in_code_order(table).drop("code")
+
+
 def are_one(times: dict[int, Clock]) -> bool:
     """Tell whether all clocks show the same time."""
     return not any(clock.offset or clock.drift for clock in times.values())
-
-
-def corrected(time: pl.Expr) -> pl.Expr:
-    """Set a time (i64, ns) back to the reference's, by columns of the host's clock."""
-    since = (time - pl.col("at").cast(pl.Int64)).cast(pl.Float64)
-    shift = pl.col("offset") + pl.col("drift") * since
-    return time - shift.round().cast(pl.Int64)
 
 
 def clocks_table(times: dict[int, Clock], names: pl.DataFrame) -> pl.DataFrame:
@@ -166,7 +168,8 @@ def _differences(
         One row per pair of hosts, connection, direction and packet: ``a``, ``b``
         (hosts), ``time`` (ns), ``is_upper`` (bool), ``difference`` (``b`` minus ``a``).
     """
-    placed = (
+    group = by_number(groups["flow"], groups["group"])
+    placed = _between_hosts(
         seen.lazy()
         .select(
             "flow",
@@ -177,23 +180,11 @@ def _differences(
             "responder_ttl",
             "originator_packets",
             "responder_packets",
+            group=group.gather(seen["flow"], null_on_oob=True),
         )
-        .join(groups.lazy(), on="flow")
-    )
-    # Of each set of hosts, told by its least and greatest, some connections suffice.
-    kind = ["a", "b"]
-    number = pl.int_range(pl.len()).over(kind)
-    step = pl.len().over(kind) // _MOST_CONNECTIONS + 1
-    some = (
-        placed.group_by("group")
-        .agg(a=pl.col("host").min(), b=pl.col("host").max())
-        .filter(pl.col("a") != pl.col("b"))
-        .sort("group")
-        .filter(number % step == 0)
-        .select("group")
+        .filter(pl.col("group").is_not_null())
         .collect()
-    )
-    placed = placed.join(some.lazy(), on="group", how="semi").collect().lazy()
+    ).lazy()
     ttl = pl.coalesce(
         pl.when("flips").then("responder_ttl").otherwise("originator_ttl"), 0
     )
@@ -213,7 +204,10 @@ def _differences(
         .select("group", a="host", b="host_b")
         .sort("a", "b", "group")
     )
-    chosen = placed.drop("originator_ttl", "responder_ttl").join(samples, on="flow")
+    flows = placed.select(pl.col("flow").implode()).collect().to_series()
+    chosen = placed.drop("originator_ttl", "responder_ttl").join(
+        samples.filter(pl.col("flow").is_in(flows)), on="flow"
+    )
 
     def is_each_another(side: str) -> pl.Expr:
         # A heartbeat is told from none of its like, that another capture has first.
@@ -286,6 +280,32 @@ def _differences(
         )
         .collect()
     )
+
+
+def _between_hosts(seen: pl.DataFrame) -> pl.DataFrame:
+    """Take some connections that several hosts saw, of sightings with ``group``.
+
+    Of each set of hosts, told by its least and greatest, some suffice.
+    """
+    count: int = (
+        seen["group"].to_frame().select(pl.max("group").fill_null(0)).item() + 1
+    )
+    least, most = Numbers(count), Numbers(count)
+    ranges(arrays([seen["group"], seen["host"]]), least.view, most.view)
+    kind = ["a", "b"]
+    number = pl.int_range(pl.len()).over(kind)
+    step = pl.len().over(kind) // _MOST_CONNECTIONS + 1
+    some = (
+        pl.LazyFrame({"a": least.series(), "b": most.series()})
+        .with_row_index("group")
+        .filter(pl.col("a") < pl.col("b"))
+        .filter(number % step == 0)
+        .select("group")
+        .collect()
+        .to_series()
+    )
+    is_one = pl.repeat(value=False, n=count, eager=True).scatter(some, values=True)
+    return seen.filter(is_one[seen["group"]])
 
 
 def _edges(differences: pl.DataFrame) -> dict[tuple[int, int], Clock]:

@@ -8,9 +8,14 @@ import polars as pl
 import pyarrow as pa
 
 from analyzer._cext.arrays import Arrays
+from analyzer._cext.columns import Columns
+from analyzer.tables.batch import BatchBuffers
+from analyzer.tables.schema import arrow_type
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from analyzer.tables.schema import Column
 
 
 class Numbers:
@@ -55,6 +60,35 @@ class Marks:
         return series == 1
 
 
+def by_number(numbers: pl.Series, values: pl.Series) -> pl.Series:
+    """Put each value where its number (u32) says; where none does is null."""
+    last: int = numbers.to_frame("n").select(pl.max("n").fill_null(0)).item()
+    room = pl.repeat(None, last + 1, dtype=values.dtype, eager=True)
+    return room.scatter(numbers, values)
+
+
 def arrays(columns: pl.DataFrame | Sequence[pl.Series]) -> Arrays:
     """Give columns of numbers to compiled code."""
     return Arrays([column.rechunk().to_arrow() for column in columns])
+
+
+def filled_frame(
+    columns: Sequence[Column], rows: int, fill: Callable[[Columns], int | None]
+) -> pl.DataFrame:
+    """Make a frame that compiled code fills.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+        What it has; the codes of texts are numbers.
+    rows : int
+        How many to have room for.
+    fill : callable
+        Fills columns, and says how many rows if they are not all.
+    """
+    buffers = BatchBuffers(columns, rows=(rows // 64 + 1) * 64)
+    count = fill(Columns(buffers.rows, buffers.data, buffers.validity, buffers.offsets))
+    schema = pa.schema([(column.name, arrow_type(column)) for column in columns])
+    frame = pl.from_arrow(buffers.batch(rows if count is None else count, schema))
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101  a batch, no column
+    return frame

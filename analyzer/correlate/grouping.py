@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import polars as pl
 
+from analyzer._cext.clocks import correct
 from analyzer.correlate import midstream, tcp
-from analyzer.correlate.clocks import Clock, are_one, clock_table, clocks, corrected
+from analyzer.correlate.clocks import (
+    Clock,
+    are_one,
+    clocks,
+    clocks_by_host,
+)
 from analyzer.correlate.datagrams import PAUSE, exchanges
+from analyzer.correlate.filled import arrays, by_number, filled_frame
 from analyzer.correlate.sightings import by_side, samples
+from analyzer.tables.schema import Column
 
 
 class Grouped(NamedTuple):
@@ -55,14 +64,17 @@ def group(seen: pl.DataFrame, flows: pl.LazyFrame, hosts: list[int]) -> Grouped:
         groups,
         later.join(groups, left_on="head", right_on="flow").select("flow", "group"),
     ]
-    others = seen.filter(pl.col("protocol") != "tcp")
+    others = seen.lazy().filter(pl.col("protocol") != "tcp").collect()
     if others.height:
         found.append(exchanges(by_side(others), times))
     groups = pl.concat(found)
-    if groups.height == seen.height:
-        seen = seen.with_columns(groups.sort("flow")["group"])
-    else:
-        seen = seen.join(groups, on="flow", maintain_order="left")
+    group = by_number(groups["flow"], groups["group"])
+    seen = (
+        seen.lazy()
+        .with_columns(group=group.gather(seen["flow"], null_on_oob=True))
+        .filter(pl.col("group").is_not_null())
+        .collect()
+    )
     return Grouped(seen, times)
 
 
@@ -116,10 +128,8 @@ def on_one_clock(seen: pl.DataFrame, times: dict[int, Clock]) -> pl.DataFrame:
     """Set ``start`` and ``end`` back to what the reference's clock showed."""
     if are_one(times):
         return seen
-    return (
-        seen.lazy()
-        .join(clock_table(times).lazy(), on="host", how="left", maintain_order="left")
-        .with_columns(corrected(pl.col("start")), corrected(pl.col("end")))
-        .drop(Clock._fields)
-        .collect()
-    )
+    times_of = [Column(name, "i64", "") for name in ("start", "end")]
+    read, hosts = arrays([seen["start"], seen["end"]]), arrays([seen["host"]])
+    clock = arrays(clocks_by_host(times).select("offset", "drift", "at"))
+    timed = filled_frame(times_of, seen.height, partial(correct, read, hosts, clock))
+    return seen.lazy().with_columns(timed).collect()

@@ -12,8 +12,11 @@ from analyzer.correlate.addresses import in_code_order
 from analyzer.correlate.filled import Numbers, arrays
 from analyzer.correlate.passing import passing
 from analyzer.correlate.sightings import end
+from analyzer.tables.batch import BATCH_ROWS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analyzer.correlate.services import Services
 
 #: Where Linux begins to take client's ports from (ip_local_port_range).
@@ -23,8 +26,9 @@ _LEAST_TAKEN = 1024
 #: Where Kubernetes takes NodePorts from (--service-node-port-range).
 _NODE_PORTS = (30000, 32767)
 _SURE = ("originator_isn", "responder_isn")
-#: Equal for sightings of one place on a connection's path, by whatever capture.
-PLACE = pl.struct("leg", "point", "is_tunneled", "client_outer").hash()
+#: Equal for sightings of one place on a connection's path, by whatever capture; in the
+#: order of ``cext/path.pxd``.
+PLACE = ("group", "leg", "point", "is_tunneled", "client_outer")
 
 
 class Ends(NamedTuple):
@@ -106,15 +110,19 @@ def oriented(seen: pl.DataFrame, known: Ends) -> pl.DataFrame:
         responder is the client, as far as sightings of the same tuple that saw it, what
         is known to serve, or addresses and ports tell.
     """
-    is_tcp = pl.col("protocol") == "tcp"
-    sure = seen.filter(_is_sure())
-    unsure = seen.filter(~_is_sure() & is_tcp)
-    datagrams = seen.filter(~_is_sure() & ~is_tcp)
-    if unsure.height:
-        unsure = _midstream(unsure, sure, known)
-    if datagrams.height:
-        datagrams = _unconnected(datagrams, known)
-    return pl.concat([sure, unsure, datagrams])
+    is_sure = seen.lazy().select(_is_sure()).collect().to_series()
+    if is_sure.all():
+        return seen
+    is_tcp = seen["protocol"] == "tcp"
+    flips = seen["flips"]
+    for rows, turned in (
+        (~is_sure & is_tcp, _midstream),
+        (~is_sure & ~is_tcp, _unconnected),
+    ):
+        if rows.any():
+            found = turned(seen.lazy().filter(rows), seen.lazy().filter(is_sure), known)
+            flips = flips.scatter(rows.arg_true(), found.collect().to_series())
+    return seen.with_columns(flips=flips)
 
 
 def _is_sure() -> pl.Expr:
@@ -122,8 +130,8 @@ def _is_sure() -> pl.Expr:
     return pl.any_horizontal(pl.col(_SURE).is_not_null())
 
 
-def _unconnected(datagrams: pl.DataFrame, known: Ends) -> pl.DataFrame:
-    """Turn sightings of what has no SYN.
+def _unconnected(datagrams: pl.LazyFrame, _: pl.LazyFrame, known: Ends) -> pl.LazyFrame:
+    """Tell which sightings of what has no SYN are turned.
 
     Who speaks first asks, unless it is known to serve. Where only one of them was seen
     to speak, it answers from a port that no client takes to one that clients take.
@@ -133,19 +141,13 @@ def _unconnected(datagrams: pl.DataFrame, known: Ends) -> pl.DataFrame:
     is_one_way = (pl.col("responder_packets").max().over(ends) == 0) & (
         pl.col("asks").min().over(ends) == pl.col("asks").max().over(ends)
     )
-    return (
-        datagrams.lazy()
-        .with_columns(asks=_client(), serves=_serves(known.told))
-        .with_columns(
-            flips=pl.col("flips")
-            ^ pl.coalesce(
-                "serves",
-                pl.when(is_one_way & _has_ports()).then(_is_answer()),
-                pl.col("asks") != asks,
-            )
+    return datagrams.with_columns(asks=_client(), serves=_serves(known.told)).select(
+        pl.col("flips")
+        ^ pl.coalesce(
+            "serves",
+            pl.when(is_one_way & _has_ports()).then(_is_answer()),
+            pl.col("asks") != asks,
         )
-        .select(datagrams.columns)
-        .collect()
     )
 
 
@@ -161,8 +163,8 @@ def _is_answer() -> pl.Expr:
     )
 
 
-def _midstream(unsure: pl.DataFrame, sure: pl.DataFrame, known: Ends) -> pl.DataFrame:
-    """Turn sightings of TCP whose beginning was not seen.
+def _midstream(unsure: pl.LazyFrame, sure: pl.LazyFrame, known: Ends) -> pl.LazyFrame:
+    """Tell which sightings of TCP are turned whose beginning was not seen.
 
     In each group, the surest of them tells for the others by its sequence numbers: a
     tuple that was seen from its beginning, a known server, a node's address in tunnels
@@ -192,17 +194,14 @@ def _midstream(unsure: pl.DataFrame, sure: pl.DataFrame, known: Ends) -> pl.Data
         return pl.min_horizontal(ahead, 2**32 - ahead)
 
     return (
-        unsure.lazy()
-        .join(told.lazy(), on=["group", "ends"], how="left", maintain_order="left")
+        unsure.join(told, on=["group", "ends"], how="left", maintain_order="left")
         .pipe(_with_meetings, known.met)
         .with_columns(turn=pl.coalesce(*reasons), doubt=doubt)
         .with_columns(clients=pl.when("turn").then(other).otherwise(mine))
-        .with_columns(
-            flips=pl.col("flips")
+        .select(
+            pl.col("flips")
             ^ (distance(other) < distance(mine)).fill_null(pl.col("turn"))
         )
-        .select(unsure.columns)
-        .collect()
     )
 
 
@@ -270,9 +269,49 @@ def _serves(known: pl.Series) -> pl.Expr:
     return pl.when(client != server).then(client)
 
 
+class Paths(NamedTuple):
+    """Sightings and the order in which connections pass them.
+
+    ``order`` (u32) has the rows of ``sightings``, sorted by ``group``, and each group's
+    along the client's path; ``legs`` (u32) is for each of them equal for the same tuple
+    of a group, ascending.
+    """
+
+    sightings: pl.DataFrame
+    order: pl.Series
+    legs: pl.Series
+
+    def parts(self, *columns: str) -> Iterator[pl.DataFrame]:
+        """Give all sightings in order, in parts that have whole groups.
+
+        Parameters
+        ----------
+        *columns : str
+            Those to give, ``leg`` of ``legs`` among them.
+        """
+        seen = self.sightings.select(name for name in columns if name != "leg")
+        group = self.sightings["group"]
+        first, last = 0, -1
+        while last < seen.height:
+            last = min(first + BATCH_ROWS, seen.height)
+            while 0 < last < seen.height and (
+                group[self.order[last]] == group[self.order[last - 1]]
+            ):
+                last += 1
+            part = seen[self.order[first:last]]
+            yield part.with_columns(leg=self.legs[first:last]).select(columns)
+            first = last
+
+
+def connections_of(ordered: pl.DataFrame) -> int:
+    """Count the groups of sightings in order."""
+    group = ordered["group"]
+    return int((group != group.shift()).sum()) + min(ordered.height, 1)
+
+
 def in_path_order(
     seen: pl.DataFrame, samples: pl.LazyFrame, nodes: pl.DataFrame
-) -> pl.DataFrame:
+) -> Paths:
     """Sort sightings by group, and each group's along the client's path.
 
     Parameters
@@ -287,8 +326,7 @@ def in_path_order(
 
     Returns
     -------
-    pl.DataFrame
-        Sorted, with ``leg`` (u32, equal for the same tuple of a group, ascending).
+    Paths
 
     Notes
     -----
@@ -300,6 +338,8 @@ def in_path_order(
     requests and replies have different tuples (on ``lo``), what was seen of replies
     alone is the client's side.
     """
+    # In one piece, what is put in order is at hand.
+    seen = seen.rechunk()
     at_tunnels = pl.any_horizontal("is_tunneled", "is_overlay")
     hosts = seen.select(pl.col("host").filter(at_tunnels).unique()).to_series()
     is_initial = pl.col("client_ttl").is_in(INITIAL_TTLS).fill_null(value=False)
@@ -329,7 +369,7 @@ def in_path_order(
         order.view,
         legs.view,
     )
-    return seen[order.series()].with_columns(leg=legs.series())
+    return Paths(seen, order.series(), legs.series())
 
 
 def _by_name(points: pl.Series) -> pl.Series:

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from analyzer._cext.doubts import mark_doubts
+from analyzer._cext.groups import first_rows
+from analyzer.correlate.filled import Marks, Numbers, arrays
+
 #: A client's tuple, those behind two NATs, and room for one more.
 _MOST_TUPLES = 4
 #: Random numbers are this small once in 65,536 times.
@@ -102,9 +106,10 @@ def heads(seen: pl.DataFrame) -> pl.DataFrame:
         .then(~continues.fill_null(value=True))
         .otherwise(pl.any_horizontal(pl.col(*_NUMBERED).is_not_null()))
     )
+    repeated = _repeated(seen["lane"])
     return (
         seen.lazy()
-        .filter(pl.col("lane").is_duplicated())
+        .filter(repeated)
         .sort("lane", "start", "flow")
         .with_columns(_piece=begins.cast(pl.UInt32).cum_sum().over("lane"))
         .select("flow", head=pl.col("flow").first().over("lane", "_piece"))
@@ -128,61 +133,85 @@ def by_both_numbers(seen: pl.DataFrame) -> pl.DataFrame:
     unless the SYN's timestamp agrees, or TTL, time and content do: only sightings of
     one tuple stay together then, as long as they overlap in time.
     """
+    keyed = seen
+    if any(seen[number].null_count() for number in _NUMBERED):
+        keyed = seen.drop_nulls(_NUMBERED)
     key = pl.col("client_isn").cast(pl.UInt64) * 2**32 + pl.col("server_isn")
-    keyed = seen.drop_nulls(_NUMBERED).with_columns(_key=key)
-    doubtful = _doubtful(keyed.filter(pl.col("_key").is_duplicated()))
-    believed = keyed.lazy()
-    if doubtful.height:
-        believed = believed.join(doubtful.lazy(), on="_key", how="anti")
-    groups = believed.select("flow", group=pl.col("flow").min().over("_key"))
-    if not doubtful.height:
-        return groups.collect()
-    doubted = keyed.lazy().join(doubtful.lazy(), on="_key", how="semi")
-    return pl.concat(
-        [groups, in_runs(doubted, "_key", "ends", gap=TIME_SLACK)]
-    ).collect()
+    firsts = Numbers(keyed.height)
+    first_rows(arrays(keyed.lazy().select(key).collect()), firsts.view)
+    group = keyed["flow"].gather(firsts.series())
+    groups = pl.DataFrame([keyed["flow"], group.alias("group")])
+    is_doubtful = _doubtful(keyed.lazy().with_columns(group=group), firsts.series())
+    if not is_doubtful.any():
+        return groups
+    doubted = keyed.lazy().with_columns(group=group).filter(is_doubtful)
+    runs = in_runs(doubted, "group", "ends", gap=TIME_SLACK).collect()
+    return pl.concat([groups.filter(~is_doubtful), runs])
 
 
-def _doubtful(several: pl.DataFrame) -> pl.DataFrame:
-    """Give the keys of groups that one connection cannot be: ``_key``, some twice."""
+def _doubtful(seen: pl.LazyFrame, firsts: pl.Series) -> pl.Series:
+    """Tell which sightings are of a group that one connection cannot be."""
+    is_doubtful, is_small = Marks(len(firsts)), Marks(len(firsts))
+    small_number = pl.min_horizontal(_NUMBERED) < _SMALL_NUMBER
+    mark_doubts(
+        arrays(seen.select("lane", "ends", small_number).collect()),
+        arrays([firsts]),
+        _MOST_TUPLES,
+        is_doubtful.view,
+        is_small.view,
+    )
+    small = is_small.series()
+    if not small.any():
+        return is_doubtful.series()
+    made_up = _made_up(seen.filter(small))
+    is_made_up = seen.select(pl.col("group").is_in(made_up.implode())).collect()
+    return is_doubtful.series() | is_made_up.to_series()
+
+
+def _made_up(small: pl.LazyFrame) -> pl.Series:
+    """Find groups with small numbers that nothing else holds together."""
     tsval = pl.col("originator_syn_tsval")
     ttls = both_ttls("originator", "responder")
-    is_small = pl.min_horizontal(_NUMBERED) < _SMALL_NUMBER
-    small = several.lazy().filter(is_small.any().over("_key"))
-    return pl.concat(
-        [
-            several.lazy()
-            .filter(pl.struct("_key", "lane").hash().is_duplicated())
-            .select("_key"),
-            several.lazy()
-            .filter(pl.struct("_key", "ends").hash().is_first_distinct())
-            .filter(pl.len().over("_key") > _MOST_TUPLES)
-            .select("_key"),
-            small.group_by("_key", "ends")
-            .agg(
-                pl.col("originator_ttl", "is_tunneled", "start", *_PAYLOADS).max(),
-                tsval.unique().drop_nulls().alias("tsvals"),
-                least_ttls=ttls.min(),
-                most_ttls=ttls.max(),
+    return (
+        small.group_by("group", "ends")
+        .agg(
+            pl.col("originator_ttl", "is_tunneled", "start", *_PAYLOADS).max(),
+            tsval.unique().drop_nulls().alias("tsvals"),
+            least_ttls=ttls.min(),
+            most_ttls=ttls.max(),
+        )
+        .group_by("group")
+        .agg(
+            is_one_tuple=pl.len() == 1,
+            is_one_syn=pl.col("tsvals").explode().drop_nulls().n_unique() == 1,
+            # Each tuple elsewhere on one way (TTL, tunnel), with the same content.
+            is_one_path=(
+                pl.struct("originator_ttl", "is_tunneled").n_unique() == pl.len()
             )
-            .group_by("_key")
-            .agg(
-                is_one_tuple=pl.len() == 1,
-                is_one_syn=pl.col("tsvals").explode().drop_nulls().n_unique() == 1,
-                # Each tuple elsewhere on one way (TTL, tunnel), with the same content.
-                is_one_path=(
-                    pl.struct("originator_ttl", "is_tunneled").n_unique() == pl.len()
-                )
-                & (pl.col("least_ttls").min() == pl.col("most_ttls").max()).fill_null(
-                    value=True
-                )
-                & (pl.col("start").max() - pl.col("start").min() < _SECOND)
-                & pl.all_horizontal(pl.col(_PAYLOADS).n_unique() == 1),
+            & (pl.col("least_ttls").min() == pl.col("most_ttls").max()).fill_null(
+                value=True
             )
-            .filter(~pl.any_horizontal("is_one_tuple", "is_one_syn", "is_one_path"))
-            .select("_key"),
-        ]
-    ).collect()
+            & (pl.col("start").max() - pl.col("start").min() < _SECOND)
+            & pl.all_horizontal(pl.col(_PAYLOADS).n_unique() == 1),
+        )
+        .filter(~pl.any_horizontal("is_one_tuple", "is_one_syn", "is_one_path"))
+        .select("group")
+        .collect()
+        .to_series()
+    )
+
+
+def _repeated(values: pl.Series) -> pl.Series:
+    """Tell which rows have a number (u64) that others have, too."""
+    firsts = Numbers(len(values))
+    repeated = pl.repeat(value=False, n=len(values), eager=True)
+    if first_rows(arrays([values]), firsts.view):
+        first = firsts.series()
+        again = (
+            first != pl.int_range(len(values), dtype=pl.UInt32, eager=True)
+        ).arg_true()
+        repeated = repeated.scatter(again, True).scatter(first[again], True)
+    return repeated
 
 
 def both_ttls(one: str, other: str) -> pl.Expr:

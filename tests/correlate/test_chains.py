@@ -2,12 +2,15 @@
 
 import random
 from itertools import groupby
+from unittest.mock import patch
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.correlate import legs
 from analyzer.correlate.chains import COLUMNS, chains
+from analyzer.correlate.legs import Paths
 
 COUNTERS = [
     f"{side}_{name}"
@@ -183,16 +186,22 @@ def _node(whole):
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 2**32))
 def test_connections_are_those_of_the_rules(seed):
-    ordered = _sightings(random.Random(seed))
-    found = chains(ordered)
+    draw = random.Random(seed)
+    ordered = _sightings(draw)
+    rows = pl.Series(
+        draw.sample(range(ordered.height), ordered.height), dtype=pl.UInt32
+    )
+    paths = Paths(ordered[rows].drop("leg"), rows.arg_sort(), ordered["leg"])
+    with patch.object(legs, "BATCH_ROWS", 30):
+        found = chains(paths)
     codes = ordered.select(pl.col("point").unique()).with_columns(
         code=pl.col("point").to_physical()
     )
     names = dict(codes.select("code", pl.col("point").cast(pl.String)).iter_rows())
-    rows = list(ordered.with_columns(pl.col(pl.Duration).to_physical()).to_dicts())
+    seen = ordered.with_columns(pl.col(pl.Duration).to_physical()).to_dicts()
     expected = [
         _expected(list(group))
-        for _, group in groupby(rows, key=lambda row: row["group"])
+        for _, group in groupby(seen, key=lambda row: row["group"])
     ]
     made = found.with_columns(pl.col(pl.Duration).to_physical()).to_dicts()
     for row in made:

@@ -4,12 +4,14 @@ import random
 from functools import partial
 from itertools import groupby
 from math import inf
+from unittest.mock import patch
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.correlate.legs import in_path_order
+from analyzer.correlate import legs
+from analyzer.correlate.legs import connections_of, in_path_order
 
 POINTS = {"b/eth0": 1, "a/vxlan.calico": 0, "a/eth0": 0, "c/cali1": 2, "b/cali2": 1}
 OVERLAYS = {"a/vxlan.calico"}
@@ -192,7 +194,12 @@ def _of_path(leg, row):
 def test_the_order_is_that_of_the_rules(seed, has_nodes):
     seen = _sightings(random.Random(seed))
     nodes = NODES if has_nodes else NODES.clear()
-    ordered = in_path_order(seen, _samples(seen.height), nodes)
+    with patch.object(legs, "BATCH_ROWS", 7):
+        parts = [
+            *in_path_order(seen, _samples(seen.height), nodes).parts("leg", *SCHEMA)
+        ]
+    ordered = pl.concat(parts)
+    assert sum(map(connections_of, parts)) == seen["group"].n_unique()
     expected = _expected(list(seen.iter_rows(named=True)), nodes)
     assert list(ordered.select("leg", "flow").iter_rows()) == expected
     assert ordered.drop("leg").sort("flow").equals(seen.sort("flow"))
@@ -200,4 +207,6 @@ def test_the_order_is_that_of_the_rules(seed, has_nodes):
 
 def test_nothing_has_no_order():
     seen = _sightings(random.Random(1)).clear()
-    assert in_path_order(seen, _samples(0), NODES).is_empty()
+    (part,) = in_path_order(seen, _samples(0), NODES).parts("leg", *SCHEMA)
+    assert part.is_empty()
+    assert connections_of(part) == 0
