@@ -73,12 +73,12 @@ def _same(flows: pl.DataFrame, draw: random.Random) -> int:
     ends, clocks = _ends(flows, draw), _clocks(hosts, draw)
 
     seen = on_one_clock(sightings(numbered, hosts), clocks).with_columns(group="flow")
-    ordered = in_path_order(
+    paths = in_path_order(
         with_places(by_side(oriented(seen, ends)), places),
         samples(numbered),
         pl.DataFrame(schema={"host": pl.UInt32, "outer": pl.UInt32}),
     )
-    expected = chains(ordered)
+    expected = chains(paths)
     is_one = flows.select(is_conversation().fill_null(value=False).cast(pl.UInt8))
     lone = Alone(arrays, is_one.to_series(), ends, places, hosts, clocks)
     made = pl.concat(lone.parts(held=None))
