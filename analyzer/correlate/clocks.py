@@ -15,7 +15,7 @@ import polars as pl
 from analyzer._cext.groups import ranges
 from analyzer.correlate.addresses import in_code_order
 from analyzer.correlate.filled import Numbers, arrays, by_number
-from analyzer.correlate.sightings import SAMPLE_SIZE
+from analyzer.correlate.sightings import ON_ITS_WAY, SAMPLE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,9 +231,15 @@ def _differences(
         .explode("id", "time")
         .drop_nulls()
     )
-    at_host = times.group_by("group", "from_client", "id", "host").agg(
-        first=pl.col("time").min().to_physical(),
-        last=pl.col("time").max().to_physical(),
+    # Longer on one host is not the same packet: one place missed it, and saw what was
+    # sent again, which may look the same.
+    at_host = (
+        times.group_by("group", "from_client", "id", "host")
+        .agg(
+            first=pl.col("time").min().to_physical(),
+            last=pl.col("time").max().to_physical(),
+        )
+        .filter(pl.col("last") - pl.col("first") <= ON_ITS_WAY)
     )
     keys = ["group", "from_client", "id"]
     both = (

@@ -77,6 +77,10 @@ CASES = {
         [([(0,), (1,), (3,)], [(2,)])] * 3 + [(WHOLE, [(2,)])],
         [(0, 4, 3)],
     ),
+    "a segment that the first place missed": (
+        [([(0,), (1,), (2,)], [(3,)])] + [(EACH, [(3,)])] * 2 + [(WHOLE, [(3,)])],
+        [(3, 1, 1)],
+    ),
     "a segment that looks the same when it is sent again": (
         [([(0,), (1,), (3,)], [(2,)])] * 2 + [(EACH, [(2,)])] * 2,
         [(2, 1, 2)],

@@ -424,7 +424,11 @@ def _with_occurrences(frames: pl.DataFrame, same: list[str]) -> pl.DataFrame:
         *same, "time", _again="_order"
     )
     nearest = numbered.join_asof(
-        whole.sort("time"), on="time", by=same, strategy="nearest"
+        whole.sort("time"),
+        on="time",
+        by=same,
+        strategy="nearest",
+        check_sortedness=False,
     )
     is_twice = pl.struct("place", *same, "_again").is_duplicated()
     is_clear = ~is_twice.any().over("place", *same)
