@@ -10,10 +10,10 @@ import polars as pl
 import pyarrow as pa
 
 from analyzer._cext.alone import Filler
-from analyzer._cext.arrays import Arrays
 from analyzer.correlate.addresses import in_code_order
 from analyzer.correlate.chains import COLUMNS
 from analyzer.correlate.clocks import clock_table
+from analyzer.correlate.filled import arrays
 from analyzer.tables.batch import buffers_in_turn
 from analyzer.tables.schema import Column, arrow_type
 from analyzer.threads import in_turn
@@ -21,6 +21,7 @@ from analyzer.threads import in_turn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from analyzer._cext.arrays import Arrays
     from analyzer._cext.columns import Columns
     from analyzer.correlate.clocks import Clock
     from analyzer.correlate.flow_arrays import FlowArrays
@@ -93,7 +94,7 @@ class Alone:
         times: dict[int, Clock],
     ) -> None:
         self._parts = flows.parts
-        self._told = Arrays([told.to_arrow()])
+        self._told = arrays([told])
         points = (
             places.join(hosts.select("point", "host"), on="point")
             .join(clock_table(times), on="host", how="left")
@@ -109,11 +110,11 @@ class Alone:
         self._filler = Filler(
             flows.protocols,
             _by_code(points, "point"),
-            _arrays(ends.told.to_frame()),
-            _arrays(ends.seen.to_frame()),
-            _arrays(met),
-            _arrays(ends.tunnels.to_frame()),
-            _arrays(ends.nodes.to_frame()),
+            arrays([ends.told]),
+            arrays([ends.seen]),
+            arrays(met),
+            arrays([ends.tunnels]),
+            arrays([ends.nodes]),
         )
 
     def parts(self, *, held: int | None) -> Iterator[pl.DataFrame]:
@@ -165,11 +166,7 @@ class Alone:
         ).select(COLUMNS)
 
 
-def _arrays(frame: pl.DataFrame) -> Arrays:
-    return Arrays([column.to_arrow() for column in frame])
-
-
 def _by_code(frame: pl.DataFrame, name: str) -> Arrays:
     """Give a frame's other columns, a row for each code that a text may have."""
     coded = frame.with_columns(code=pl.col(name).to_physical()).drop(name)
-    return _arrays(in_code_order(coded).drop("code"))
+    return arrays(in_code_order(coded).drop("code"))

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 import pyarrow as pa
 
-from analyzer._cext.arrays import Arrays
 from analyzer._cext.kinds import Kinds
 from analyzer._cext.naming import put_names
 from analyzer.cluster.inferred import INITIAL_TTLS
 from analyzer.correlate.addresses import in_code_order
 from analyzer.correlate.backends import with_backends
+from analyzer.correlate.filled import arrays
 from analyzer.correlate.naming import EVIDENCE, KINDS, with_destinations
 from analyzer.correlate.services import SERVICE
 from analyzer.correlate.sightings import ON_ITS_WAY
@@ -35,6 +35,7 @@ from analyzer.tables.schema import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from analyzer._cext.arrays import Arrays
     from analyzer.correlate.services import Services
 
 #: Parts of all connections that are named together: that takes time of its own.
@@ -194,11 +195,11 @@ class Connections:
         )
         edges = pl.concat([watched["since"] - ON_ITS_WAY, watched["until"] + 1]).sort()
         self._kinds = Kinds(
-            _arrays(of_codes.select("whose", "who")),
-            _arrays(told.rechunk().to_frame()),
-            _arrays(edges.to_frame()),
+            arrays(of_codes.select("whose", "who")),
+            arrays([told]),
+            arrays([edges]),
         )
-        self._addresses = _arrays(
+        self._addresses = arrays(
             of_codes.select(
                 self._places("client_ip", of_codes["address"]),
                 self._places("client_pod", of_codes["name"]),
@@ -210,7 +211,7 @@ class Connections:
         )["point"]
         self._points = texts.cast(pl.String).to_arrow().cast(pa.utf8())
         self._protocols = _with_ports(self._dictionaries["protocol"].places)
-        self._states = _arrays(self._dictionaries["tcp_state"].places.to_frame())
+        self._states = arrays([self._dictionaries["tcp_state"].places])
         self._of_kinds: pl.DataFrame | None = None
         self._count = 0
         self._buffers = buffers_in_turn(_FILLED_COLUMNS, 2 if reuse else None)
@@ -244,7 +245,7 @@ class Connections:
         assert self._of_kinds is not None  # noqa: S101  they are named
         buffers, columns = next(self._buffers)
         put_names(
-            _arrays(
+            arrays(
                 connections.select(
                     pl.col("protocol").to_physical(),
                     "client",
@@ -258,7 +259,7 @@ class Connections:
                 )
             ),
             memoryview(kinds).cast("I"),
-            _arrays(self._of_kinds.drop("candidates")),
+            arrays(self._of_kinds.drop("candidates")),
             self._addresses,
             self._protocols,
             self._states,
@@ -270,18 +271,18 @@ class Connections:
         filled = buffers.batch(
             connections.height, pa.schema([plain.field(name) for name in _FILLED])
         )
-        arrays = dict(zip(_FILLED, filled.columns, strict=True))
+        named = dict(zip(_FILLED, filled.columns, strict=True))
         for name, column in _AS_IT_IS.items():
             array = connections[column].to_arrow()
-            arrays[name] = array.cast(plain.field(name).type)
-        arrays["candidates"] = self._candidates(kinds, connections.height)
-        arrays["flow_ids"] = (
+            named[name] = array.cast(plain.field(name).type)
+        named["candidates"] = self._candidates(kinds, connections.height)
+        named["flow_ids"] = (
             connections["flow_ids"].to_arrow().cast(plain.field("flow_ids").type)
         )
-        arrays["points"] = self._texts_of(connections["points"])
+        named["points"] = self._texts_of(connections["points"])
         return with_dictionaries(
             pa.RecordBatch.from_arrays(
-                [arrays[name] for name in plain.names], schema=plain
+                [named[name] for name in plain.names], schema=plain
             ),
             arrow_schema("connections"),
             {name: each.texts for name, each in self._dictionaries.items()},
@@ -311,7 +312,7 @@ class Connections:
             "is_numbered",
             is_initial=pl.col("client_ttl").is_in(INITIAL_TTLS),
         )
-        firsts = self._kinds.number(_arrays(alike), memoryview(numbers).cast("I"))
+        firsts = self._kinds.number(arrays(alike), memoryview(numbers).cast("I"))
         return numbers, firsts
 
     def _name(self, firsts: list[pl.DataFrame]) -> None:
@@ -361,15 +362,11 @@ class Connections:
         return self._dictionaries[column].indices(texts).alias(column)
 
 
-def _arrays(frame: pl.DataFrame) -> Arrays:
-    return Arrays([column.to_arrow() for column in frame])
-
-
 def _with_ports(places: pl.Series) -> Arrays:
     """Say for each code of a protocol its place, and whether it has ports."""
     echoes = pl.Series(["icmp", "icmp6"]).cast(pl.Categorical).to_physical()
     has_port = ~pl.int_range(places.len(), eager=True).is_in(echoes.implode())
-    return Arrays([places.to_arrow(), has_port.to_arrow()])
+    return arrays([places, has_port])
 
 
 def _entry_node(roles: pl.DataFrame) -> pl.Expr:
