@@ -28,6 +28,7 @@ extensions = [
 ]
 
 setup(
+    options={"build_ext": {"parallel": os.cpu_count()}},
     ext_modules=cythonize(
         extensions,
         include_path=["."],  # `cext.wire.vxlan` is `cext/wire/vxlan.pxd`
@@ -40,5 +41,5 @@ setup(
             "initializedcheck": CHECKED,
             "linetrace": CHECKED,
         },
-    )
+    ),
 )
