@@ -27,6 +27,7 @@ from analyzer._cext.columns cimport (
     put_u32,
     put_u64,
 )
+from cext.clock cimport MORE_OF_CLOCKS, corrected
 from cext.conversation cimport (
     ALONE,
     ECHO_REPLY,
@@ -62,11 +63,10 @@ from cext.flow_schema cimport (
 )
 from cext.keymap cimport (
     KeyMap,
-    KeySlot,
     close_keys,
     number_of,
     open_keys,
-    slot_for,
+    set_number,
 )
 
 cdef enum:
@@ -81,10 +81,8 @@ cdef enum:
     NODE
     IS_OVERLAY
     IS_POD_SIDE
-    OFFSET                      # of the host's clock, see analyzer.correlate.clocks
-    DRIFT
-    AT
-    POINT_COLUMNS
+    CLOCK                       # the first of its columns
+    POINT_COLUMNS = CLOCK + MORE_OF_CLOCKS
 
 # Columns of connections.
 cdef enum:
@@ -364,26 +362,20 @@ cdef class Filler:
         uint32_t point,
     ) noexcept nogil:
         """Set a time back to what the clock of reference showed."""
-        cdef const double* offset = <const double*>self.points.columns[OFFSET].data
-        cdef const double* drift = <const double*>self.points.columns[DRIFT].data
-        cdef const double* at = <const double*>self.points.columns[AT].data
-        cdef int64_t time = <int64_t>u64_of(times, row)
-        if offset[point] or drift[point]:
-            time -= <int64_t>rint(
-                offset[point] + drift[point] * <double>(time - <int64_t>at[point])
-            )
+        cdef int64_t time = corrected(
+            &self.points.columns[CLOCK], point, <int64_t>u64_of(times, row)
+        )
         put_u64(out, column, to, <uint64_t>time, is_known(times, row))
 
 
 cdef bint put_all(KeyMap* map, Arrays keys) noexcept nogil:
     """Put keys into a table, with the numbers in a second column if there is one."""
     cdef Py_ssize_t row
-    cdef KeySlot* slot
+    cdef uint64_t number
     for row in range(keys.rows):
-        slot = slot_for(map, u64_of(&keys.columns[0], row))
-        if slot == NULL:
+        number = u32_of(&keys.columns[1], row) if keys.count > 1 else 1
+        if not set_number(map, u64_of(&keys.columns[0], row), number):
             return False
-        slot.number = u32_of(&keys.columns[1], row) if keys.count > 1 else 1
     return True
 
 

@@ -32,11 +32,10 @@ from cext.flow_schema cimport (
 )
 from cext.keymap cimport (
     KeyMap,
-    KeySlot,
     close_keys,
     number_of,
     open_keys,
-    slot_for,
+    set_number,
 )
 
 # The keys of a flow; all but the first are others for TCP than for datagrams.
@@ -258,18 +257,14 @@ cdef bint put_several(
     const Values* flow, Py_ssize_t row, KeyMap* ends, KeyMap* digests
 ) noexcept nogil:
     """Note the ends and digests of one of several; False if no memory is left."""
-    cdef KeySlot* slot
+    cdef const Values* digest
     cdef int side
     for side in range(2):
-        slot = slot_for(ends, end_of(flow, side, row))
-        if slot == NULL:
+        digest = &flow[ORIGINATOR_DIGEST + side]
+        if not set_number(ends, end_of(flow, side, row), 1):
             return False
-        slot.number = 1
-        if is_known(&flow[ORIGINATOR_DIGEST + side], row):
-            slot = slot_for(digests, u64_of(&flow[ORIGINATOR_DIGEST + side], row))
-            if slot == NULL:
-                return False
-            slot.number = 1
+        if is_known(digest, row) and not set_number(digests, u64_of(digest, row), 1):
+            return False
     return True
 
 

@@ -71,3 +71,14 @@ cdef inline KeySlot* slot_for(KeyMap* map, uint64_t key) noexcept nogil:
     map.count += 1
     slot.key = key
     return slot
+
+
+cdef inline bint set_number(
+    KeyMap* map, uint64_t key, uint64_t number
+) noexcept nogil:
+    """Give a key a number, which is not 0; False: no memory is left."""
+    cdef KeySlot* slot = slot_for(map, key)
+    if slot == NULL:
+        return False
+    slot.number = number
+    return True

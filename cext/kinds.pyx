@@ -21,6 +21,7 @@ from cext.keymap cimport (
     close_keys,
     number_of,
     open_keys,
+    set_number,
     slot_for,
 )
 
@@ -69,7 +70,6 @@ cdef class Kinds:
 
     def __cinit__(self, Arrays addresses, Arrays told, Arrays edges):
         cdef Py_ssize_t row
-        cdef KeySlot* slot
         self.addresses = addresses
         self.edges = edges
         self.seed = secrets.randbits(64) | 1
@@ -78,10 +78,8 @@ cdef class Kinds:
         ):
             raise MemoryError
         for row in range(told.rows):
-            slot = slot_for(&self.told, u64_of(&told.columns[0], row))
-            if slot == NULL:
+            if not set_number(&self.told, u64_of(&told.columns[0], row), 1):
                 raise MemoryError
-            slot.number = 1
 
     def __dealloc__(self):
         close_keys(&self.told)

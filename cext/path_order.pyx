@@ -22,11 +22,10 @@ from analyzer._cext.arrays cimport (
 from cext.grouped cimport put_in_order, sort_numbers
 from cext.keymap cimport (
     KeyMap,
-    KeySlot,
     close_keys,
     number_of,
     open_keys,
-    slot_for,
+    set_number,
 )
 
 cdef enum:
@@ -300,15 +299,12 @@ cdef bint put_all(KeyMap* map, Arrays keys) noexcept nogil:
     """Put keys of one or two columns into a table."""
     cdef Py_ssize_t row
     cdef uint64_t key
-    cdef KeySlot* slot
     for row in range(keys.rows):
         key = u32_of(&keys.columns[0], row)
         if keys.count > 1:
             key = key << ADDRESS_BITS | u32_of(&keys.columns[1], row)
-        slot = slot_for(map, key)
-        if slot == NULL:
+        if not set_number(map, key, 1):
             return False
-        slot.number = 1
     return True
 
 

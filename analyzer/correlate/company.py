@@ -50,11 +50,11 @@ def company(flows: pl.DataFrame, arrays: FlowArrays) -> pl.Series:
     repeats = Repeats(rows)
     of_tuple, shared = bytearray(rows), bytearray(rows)
     keys, known = bytearray(8 * rows), bytearray(rows // 8 + 1)
+    into = memoryview(keys).cast("Q")
     for which in range(NUMBER_OF_KEYS):
         known[:] = bytes(len(known))
         first = 0
         for part in arrays.parts:
-            into = memoryview(keys).cast("Q")
             put_keys(part, arrays.protocols, which, into, known, first)
             first += len(part)
         buffers = [pa.py_buffer(known), pa.py_buffer(keys)]

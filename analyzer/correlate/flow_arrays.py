@@ -8,6 +8,7 @@ import polars as pl
 
 from analyzer._cext.arrays import Arrays
 from analyzer.correlate.addresses import in_code_order
+from analyzer.correlate.filled import arrays
 from analyzer.tables.batch import BATCH_ROWS
 from analyzer.tables.schema import FLOWS
 
@@ -58,4 +59,4 @@ def flow_arrays(flows: pl.DataFrame) -> FlowArrays:
         },
     )
     ordered = in_code_order(protocols).drop("code")
-    return FlowArrays(parts, Arrays([column.to_arrow() for column in ordered]))
+    return FlowArrays(parts, arrays(ordered))
