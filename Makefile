@@ -64,6 +64,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m compileall -q analyzer
 	touch $@
 
 # What an extra asks for, without building the package once more.

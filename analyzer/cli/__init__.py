@@ -6,6 +6,7 @@ command is called, and imports pyarrow, polars or rich inside its functions.
 
 from __future__ import annotations
 
+import gc
 import os
 
 import click
@@ -53,5 +54,9 @@ def main(context: click.Context) -> None:
         --cluster captures/cluster/nodeport/cluster
       analyze info captures/conformance
     """
+    # pyarrow imports numpy, whose BLAS would start threads that nothing here uses.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Imports make many objects, and next to no garbage.
+    gc.set_threshold(50_000)
     if os.environ.get("NO_COLOR"):  # https://no-color.org
         context.color = False

@@ -149,7 +149,7 @@ def correlate_in_parts(
         virtual=pl.concat([rewritten(part) for part in parts]).unique(),
         watched=watched(seen.passing, on_one_clock(seen.spans, grouped.clocks), roles),
     )
-    table = Connections(names, places, reuse=reuse)
+    table = Connections(names, places, most=flows.height, reuse=reuse)
     if entries is None:
         # Those to be named, and one that is written.
         held = AHEAD + 1 if reuse else None

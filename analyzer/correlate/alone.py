@@ -133,7 +133,8 @@ class Alone:
         """
         threads = pl.thread_pool_size()
         ahead = 0 if threads == 1 else threads
-        fresh = buffers_in_turn(_COLUMNS, None if held is None else held + ahead)
+        most = max(map(len, self._parts), default=0)
+        fresh = buffers_in_turn(_COLUMNS, None if held is None else held + ahead, most)
         firsts = accumulate(map(len, self._parts), initial=0)
         yield from in_turn(
             (

@@ -177,6 +177,8 @@ class Connections:
     names : Names
     points : pl.DataFrame
         One row per ``point``.
+    most : int
+        Connections that there may be.
     reuse : bool
         Fill the same buffers again and again: the last batch but one is lost.
 
@@ -186,7 +188,9 @@ class Connections:
     its packets: they are found once for all that are alike.
     """
 
-    def __init__(self, names: Names, points: pl.DataFrame, *, reuse: bool) -> None:
+    def __init__(
+        self, names: Names, points: pl.DataFrame, *, most: int, reuse: bool
+    ) -> None:
         self._names = names
         self._dictionaries = dictionaries("connections", names.texts())
         known, watched, of_codes = names.known, names.watched, names.coded
@@ -214,7 +218,7 @@ class Connections:
         self._states = arrays([self._dictionaries["tcp_state"].places])
         self._of_kinds: pl.DataFrame | None = None
         self._count = 0
-        self._buffers = buffers_in_turn(_FILLED_COLUMNS, 2 if reuse else None)
+        self._buffers = buffers_in_turn(_FILLED_COLUMNS, 2 if reuse else None, most)
 
     def batches(self, parts: Iterable[pl.DataFrame]) -> Iterator[pa.RecordBatch]:
         """Name everything, and give the columns their final form.

@@ -137,7 +137,9 @@ class FlowBuilder:
         threads = len(self.tables)
         # One is written, the next is ready, and the threads fill others.
         held = threads + 2 if threads > 1 else 2
-        fresh = buffers_in_turn(FLOWS, held if reuse else None)
+        spooled = self._spool.tell() // FlowRows.record_size
+        most = max(spooled, self._rows.left)
+        fresh = buffers_in_turn(FLOWS, held if reuse else None, most)
         codes = names.captures, names.points, names.protocols
         self._spool.seek(0)
         taken = 0

@@ -121,7 +121,7 @@ class BatchBuffers:
 
 
 def buffers_in_turn(
-    columns: Sequence[Column], number: int | None
+    columns: Sequence[Column], number: int | None, most: int = BATCH_ROWS
 ) -> Iterator[tuple[BatchBuffers, Columns]]:
     """Give buffers for one batch after the other, and what compiled code fills in them.
 
@@ -132,10 +132,14 @@ def buffers_in_turn(
     number : int or None
         After so many batches, the buffers of the first are given again; with None, all
         are new.
+    most : int
+        Rows that there are in all; a batch has room for no more, nor for more than
+        :data:`BATCH_ROWS`.
     """
     made = []
+    rows = min(BATCH_ROWS, (most // 64 + 1) * 64)
     for _ in repeat(None) if number is None else range(number):
-        buffers = BatchBuffers(columns)
+        buffers = BatchBuffers(columns, rows)
         filled = Columns(buffers.rows, buffers.data, buffers.validity, buffers.offsets)
         if number is not None:
             made.append((buffers, filled))
