@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,7 @@ from analyzer.cli.output import width
 from analyzer.cli.table import Column, as_given, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from analyzer.analysis import Comparison, Spread
     from analyzer.cli.output import Output
@@ -124,6 +125,8 @@ def _shared_beginning(names: list[str]) -> str:
 
 def _print_compared(subject: Row, rows: list[Row], output: Output) -> None:
     unit = subject["unit"]
+    digits = _digits((row["difference_low"], row["difference_high"]) for row in rows)
+    share = partial(say_share, digits=digits)
     table: dict[Column, list[Any]] = {
         Column(_HEADINGS[subject["by"]], as_given, is_essential=True): [
             _group(row) for row in rows
@@ -134,11 +137,13 @@ def _print_compared(subject: Row, rows: list[Row], output: Output) -> None:
         Column("against", as_given, align_right=True): [
             amount(row["other_amount"], unit) for row in rows
         ],
-        number("share", say_share): [row["share"] for row in rows],
-        number("against_share", say_share): [row["other_share"] for row in rows],
-        number("difference", _points): [row["difference"] for row in rows],
+        number("share", share): [row["share"] for row in rows],
+        number("against_share", share): [row["other_share"] for row in rows],
+        number("difference", lambda value: f"{value * 100:+.{digits}f} %"): [
+            row["difference"] for row in rows
+        ],
         Column("95_%_interval", as_given, align_right=True): [
-            _difference_interval(row) for row in rows
+            _difference_interval(row, digits) for row in rows
         ],
     }
     title = f"{_name(subject)}: {counted(subject['total'], unit)}, against"
@@ -158,15 +163,11 @@ def _print_compared(subject: Row, rows: list[Row], output: Output) -> None:
         _paragraph(sentence, fg=colour, bold=not at)
 
 
-def _points(difference: float) -> str:
-    return f"{difference * 100:+.0f} %"
-
-
-def _difference_interval(row: Row) -> str:
+def _difference_interval(row: Row, digits: int) -> str:
     if row["difference"] is None:
         return "-"
     low, high = row["difference_low"], row["difference_high"]
-    return f"{low * 100:+.0f} to {high * 100:+.0f} %"
+    return f"{low * 100:+.{digits}f} to {high * 100:+.{digits}f} %"
 
 
 def _say_tests(number_of_tests: int, word: str) -> None:
@@ -180,6 +181,8 @@ def _say_tests(number_of_tests: int, word: str) -> None:
 def _print_block(subject: Row, rows: list[Row], output: Output) -> None:
     unit, by = subject["unit"], subject["by"]
     left_out = 0
+    digits = _digits((row["share_low"], row["share_high"]) for row in rows)
+    share = partial(say_share, digits=digits)
     if by == "client" and len(rows) > _MOST_ROWS:
         rows.sort(key=lambda row: -row[unit])
         left_out = len(rows) - _MOST_ROWS
@@ -195,13 +198,13 @@ def _print_block(subject: Row, rows: list[Row], output: Output) -> None:
         amount(row[unit], unit) for row in rows
     ]
     table |= {
-        number("share", say_share): [row["share"] for row in rows],
+        number("share", share): [row["share"] for row in rows],
         Column("95_%_interval", as_given, align_right=True): [
-            _interval(row) for row in rows
+            _interval(row, digits) for row in rows
         ],
     }
     if any(row["expected_share"] is not None for row in rows):
-        table[number("expected", say_share)] = [row["expected_share"] for row in rows]
+        table[number("expected", share)] = [row["expected_share"] for row in rows]
     if any(row["share"] is not None for row in rows):
         table[Column("bar", as_given)] = list(_bars(rows))
     for other in ("connections", "requests", "bytes"):
@@ -242,16 +245,28 @@ def _group(row: Row) -> Forms:
     return "(unknown)"
 
 
-def say_share(share: float) -> str:
-    """Write a share: ``25 %``, ``2.1 %``."""
+def say_share(share: float, digits: int = 0) -> str:
+    """Write a share: ``25 %``, ``2.1 %``; with so many decimals at least."""
     value = share * 100
-    return f"{value:.1f} %" if 0 < value < 9.95 else f"{value:.0f} %"
+    if 0 < value < 9.95:
+        digits = max(digits, 1)
+    return f"{value:.{digits}f} %"
 
 
-def _interval(row: Row) -> str:
+def _digits(intervals: Iterable[tuple[float | None, float | None]]) -> int:
+    """Give the decimals of percentages that tell the ends of all intervals apart."""
+    widths = [
+        high - low for low, high in intervals if low is not None and high is not None
+    ]
+    narrowest = 100 * min(filter(None, widths), default=100.0)
+    return next((digits for digits in range(3) if narrowest * 10**digits >= 3), 3)
+
+
+def _interval(row: Row, digits: int) -> str:
     if row["share"] is None:
         return "not seen here" if row["group"] is not None else "-"
-    return f"{row['share_low'] * 100:.0f} - {row['share_high'] * 100:.0f} %"
+    low, high = row["share_low"] * 100, row["share_high"] * 100
+    return f"{low:.{digits}f} - {high:.{digits}f} %"
 
 
 def _bars(rows: list[Row]) -> Iterator[Forms]:

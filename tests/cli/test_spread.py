@@ -9,8 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 import analyzer
+from analyzer.analysis import compare, spread
 from analyzer.cli import main
+from analyzer.cli.output import Output
+from analyzer.cli.spread_table import print_comparison, print_spread
 from captures.files import pcap
+from tests.analysis.simulated import cluster, connections, drawn
 from tests.frames import ROOT
 
 ROUND = ROOT / "captures/cluster/loadbalancer"
@@ -72,6 +76,21 @@ def test_a_block_tells_counts_shares_intervals_and_the_verdict():
     ]
     assert "G-test: p = 0.48" in text
     assert "Consistent with kube-proxy's random choice (p = 0.48)." in text
+
+
+@pytest.mark.parametrize("size", [20, 2_000, 200_000])
+def test_percentages_tell_the_ends_of_intervals_apart(size, capsys):
+    calls = connections(drawn(size))
+    found = spread(calls, cluster=cluster(), service="web")
+    print_spread(found, Output("table"))
+    compared = compare(calls, calls, cluster=cluster(), service="web")
+    print_comparison(compared, Output("table"))
+    number = r"([+-]?[\d.]+)"
+    ends = re.findall(rf"{number} (?:-|to) {number} %", capsys.readouterr().out)
+    assert len(ends) == 8
+    for low, high in ends:
+        digits = len(low.partition(".")[2])
+        assert 2 <= (float(high) - float(low)) * 10**digits < 100
 
 
 def test_wide_terminals_show_the_other_units():
