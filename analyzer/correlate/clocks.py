@@ -369,16 +369,14 @@ def _between(
     drift = 0.0 if margin(0) > max(0, 0.9 * margin(best)) else best
     least, most = room(drift)
     offset = (least + most) / 2
-    # Every line between the bounds might be the true one.
+    # Every line between the bounds might be the true one: the highest of them in the
+    # middle is where a concave function is highest, the lowest where a convex one is
+    # lowest.
     slowest = _crossing(margin, drift, -_MOST_DRIFT)
     fastest = _crossing(margin, drift, _MOST_DRIFT)
-    ends = [
-        end
-        for edge in (slowest, fastest)
-        for part in range(9)
-        for end in room(drift + (edge - drift) * part / 8)
-    ]
-    bound = max(abs(end - offset) for end in ends)
+    above = _highest(lambda drift: room(drift)[1], slowest, fastest)
+    below = _highest(lambda drift: -room(drift)[0], slowest, fastest)
+    bound = max(room(above)[1] - offset, offset - room(below)[0])
     drift_bound = max(fastest - drift, drift - slowest)
     return offset, drift, bound + RESOLUTION, middle, drift_bound
 

@@ -1,7 +1,7 @@
 """Clocks that drift, three of them, and clocks that nothing links."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.correlate import ways
@@ -50,6 +50,7 @@ def deviation(row, clocks, drifts):
 
 @settings(max_examples=8)  # each writes two captures
 @given(shift=SHIFT, drift=DRIFT, there=DELAY, back=DELAY)
+@example(shift=0, drift=1e-6, there=1, back=93)
 def test_an_offset_is_right_within_its_bound_though_clocks_drift(
     tmp_path_factory, shift, drift, there, back
 ):
