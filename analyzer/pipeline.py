@@ -26,7 +26,7 @@ from analyzer.decode import (
 from analyzer.errors import AnalyzerError, QueryError
 from analyzer.flows import FlowBuilder, FlowNames
 from analyzer.flows.scanner import Scanner
-from analyzer.tables import Tables, read_arrow
+from analyzer.tables import Tables, map_arrow
 from analyzer.tables.batch import (
     index_array,
     plain_schema,
@@ -440,9 +440,8 @@ def _write_all(
     """Write the tables of a run that has been read."""
     metadata = run.metadata()
     writer.write("flows", map(condition.keep, run.flow_batches(reuse=True)), metadata)
-    for name, batches in _correlated(
-        read_arrow(writer.partial("flows")), cluster, reuse=True
-    ):
+    flows, forget = map_arrow(writer.partial("flows"))
+    for name, batches in _correlated(flows, cluster, reuse=True, forget=forget):
         writer.write(name, batches, metadata)
     if scratch is not None:
         import pyarrow as pa
@@ -489,7 +488,11 @@ def correlate_again(tables: Tables, cluster: Cluster) -> Tables:
 
 
 def _correlated(
-    flows: pa.Table, cluster: Cluster | None, *, reuse: bool
+    flows: pa.Table,
+    cluster: Cluster | None,
+    *,
+    reuse: bool,
+    forget: Callable[[], object] | None = None,
 ) -> Iterator[tuple[str, Iterable[pa.RecordBatch]]]:
     """Make the tables of connections from that of flows, a batch at a time."""
     import polars as pl
@@ -500,7 +503,7 @@ def _correlated(
     # A text of its own for every flow, that correlation does not need.
     frame = pl.from_arrow(flows.drop_columns(["community_id"]), rechunk=False)
     assert isinstance(frame, pl.DataFrame)  # noqa: S101  a table, no column
-    found = correlate_in_parts(frame, cluster, reuse=reuse)
+    found = correlate_in_parts(frame, cluster, reuse=reuse, forget=forget)
     yield "connections", found.connections
     for name in ("hops", "clocks"):
         yield name, to_arrow(getattr(found, name), name).to_batches()

@@ -44,6 +44,13 @@ def limit_threads(number: int) -> None:
     pa.set_io_thread_count(number)
 
 
+def writes_behind() -> bool:
+    """Tell whether what is written is written in a thread of its own."""
+    import pyarrow as pa
+
+    return bool(pa.cpu_count() > 1)
+
+
 def in_turn(calls: Iterable[Callable[[], T]], threads: int) -> Iterator[T]:
     """Give the results of calls in order, while threads work ahead.
 

@@ -87,14 +87,14 @@ def put_keys(
 
 
 def tell_company(
-    list parts, Arrays protocols, const uint8_t[::1] of_tuple, uint8_t[::1] shared
+    parts, Arrays protocols, const uint8_t[::1] of_tuple, uint8_t[::1] shared
 ):
     """Tell which flows may belong with others.
 
     Parameters
     ----------
-    parts : list of Arrays
-        All flows.
+    parts : iterable of Arrays
+        All flows; gone through three times.
     protocols : Arrays
     of_tuple : buffer of u8
         One octet per flow: whether others have its first key.

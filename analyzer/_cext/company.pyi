@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from typing_extensions import Buffer
 
@@ -15,5 +15,5 @@ def put_keys(
     first: int,
 ) -> None: ...
 def tell_company(
-    parts: Sequence[Arrays], protocols: Arrays, of_tuple: Buffer, shared: Buffer
+    parts: Iterable[Arrays], protocols: Arrays, of_tuple: Buffer, shared: Buffer
 ) -> bool: ...

@@ -35,9 +35,10 @@ from analyzer.correlate.sightings import (
 )
 from analyzer.correlate.survey import by_flows, survey
 from analyzer.tables.schema import arrow_schema
+from analyzer.threads import writes_behind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from analyzer.cluster import Cluster
 
@@ -86,7 +87,11 @@ def correlate(flows: pl.LazyFrame, cluster: Cluster | None = None) -> Correlated
 
 
 def correlate_in_parts(
-    flows: pl.DataFrame, cluster: Cluster | None, *, reuse: bool = False
+    flows: pl.DataFrame,
+    cluster: Cluster | None,
+    *,
+    reuse: bool = False,
+    forget: Callable[[], object] | None = None,
 ) -> InParts:
     """Do the same as :func:`correlate`, with a part of the connections at a time.
 
@@ -96,13 +101,15 @@ def correlate_in_parts(
         The flows table; columns that lie in a mapped file are not copied.
     cluster : Cluster or None
     reuse : bool
-        Fill the same buffers again and again: the last batch but one is lost.
+        Fill the same buffers again and again: a batch lasts until it is written.
+    forget : callable, optional
+        Lets the memory go that a mapped file with the flows takes up.
     """
-    arrays = flow_arrays(flows)
+    arrays = flow_arrays(flows, forget)
     seen = survey(flows, arrays)
     told = company(flows, arrays)
     numbered = flows.with_row_index("flow")
-    shared = numbered.filter(told == IN_COMPANY).lazy()
+    shared = arrays.parts.only(told == IN_COMPANY, numbered).lazy()
     grouped = group(sightings(shared, seen.points), shared, by_flows(seen.spans))
     joined = grouped.sightings
     is_joined = joined["group"].is_duplicated()
@@ -151,8 +158,8 @@ def correlate_in_parts(
     )
     table = Connections(names, places, most=flows.height, reuse=reuse)
     if entries is None:
-        # Those to be named, and one that is written.
-        held = AHEAD + 1 if reuse else None
+        # Those to be named, and one that may be written.
+        held = AHEAD + writes_behind() if reuse else None
         more = lone.parts(held=held)
     else:
         more = iter(())

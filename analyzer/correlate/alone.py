@@ -133,9 +133,9 @@ class Alone:
         """
         threads = pl.thread_pool_size()
         ahead = 0 if threads == 1 else threads
-        most = max(map(len, self._parts), default=0)
+        most = max(self._parts.rows, default=0)
         fresh = buffers_in_turn(_COLUMNS, None if held is None else held + ahead, most)
-        firsts = accumulate(map(len, self._parts), initial=0)
+        firsts = accumulate(self._parts.rows, initial=0)
         yield from in_turn(
             (
                 partial(self._part, part, first, *next(fresh))

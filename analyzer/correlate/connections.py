@@ -31,6 +31,7 @@ from analyzer.tables.schema import (
     TCP_STATES,
     arrow_schema,
 )
+from analyzer.threads import writes_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from analyzer.correlate.services import Services
 
 #: Parts of all connections that are named together: that takes time of its own.
-AHEAD = 8
+AHEAD = 3
 
 _ADDRESSES = ("client_ip", "destination_ip", "snat_ip", "backend_ip")
 #: Names that are alike for connections of the same kind.
@@ -180,7 +181,7 @@ class Connections:
     most : int
         Connections that there may be.
     reuse : bool
-        Fill the same buffers again and again: the last batch but one is lost.
+        Fill the same buffers again and again: a batch lasts until it is written.
 
     Notes
     -----
@@ -218,7 +219,9 @@ class Connections:
         self._states = arrays([self._dictionaries["tcp_state"].places])
         self._of_kinds: pl.DataFrame | None = None
         self._count = 0
-        self._buffers = buffers_in_turn(_FILLED_COLUMNS, 2 if reuse else None, most)
+        self._buffers = buffers_in_turn(
+            _FILLED_COLUMNS, 1 + writes_behind() if reuse else None, most
+        )
 
     def batches(self, parts: Iterable[pl.DataFrame]) -> Iterator[pa.RecordBatch]:
         """Name everything, and give the columns their final form.

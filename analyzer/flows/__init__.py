@@ -10,7 +10,7 @@ from analyzer._cext.flows import FlowTable
 from analyzer._cext.rows import FlowRows
 from analyzer.tables.batch import BATCH_ROWS, buffers_in_turn, plain_schema
 from analyzer.tables.schema import FLOWS
-from analyzer.threads import in_turn
+from analyzer.threads import in_turn, writes_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,12 +131,12 @@ class FlowBuilder:
         names : FlowNames
             What the codes in the records stand for.
         reuse : bool
-            Fill the same buffers again and again: the last batch but one is lost.
+            Fill the same buffers again and again: a batch lasts until it is written.
         """
         schema = plain_schema("flows")
         threads = len(self.tables)
-        # One is written, the next is ready, and the threads fill others.
-        held = threads + 2 if threads > 1 else 2
+        # One is ready, another may be written, and the threads fill others.
+        held = 1 + writes_behind() + (threads if threads > 1 else 0)
         spooled = self._spool.tell() // FlowRows.record_size
         most = max(spooled, self._rows.left)
         fresh = buffers_in_turn(FLOWS, held if reuse else None, most)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import os
+from functools import partial
+from mmap import ACCESS_READ, MADV_DONTNEED, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzer.errors import TablesError
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
     import polars as pl
     import pyarrow as pa
 
@@ -124,13 +128,24 @@ class Tables:
 
 def read_arrow(path: Path) -> pa.Table:
     """Read a table's file; one of Arrow IPC is mapped into memory."""
+    return map_arrow(path)[0]
+
+
+def map_arrow(path: Path) -> tuple[pa.Table, Callable[[], object]]:
+    """Read a table's file, and give what lets go of the memory that a map takes up.
+
+    What is read again after that comes from the file again.
+    """
     import pyarrow as pa
 
     if ".parquet" in path.suffixes:
         import pyarrow.parquet as pq
 
-        return pq.read_table(path, memory_map=True)
-    return pa.ipc.open_file(pa.memory_map(os.fsencode(path))).read_all()
+        return pq.read_table(path, memory_map=True), lambda: None
+    with path.open("rb") as file:
+        mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
+    table = pa.ipc.open_file(pa.py_buffer(mapped)).read_all()
+    return table, partial(mapped.madvise, MADV_DONTNEED)
 
 
 def lazy(source: pa.Table | Path) -> pl.LazyFrame:

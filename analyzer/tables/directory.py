@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.errors import TablesError
 from analyzer.tables.captures import from_json, to_json
 from analyzer.tables.schema import SCHEMA_VERSION, TABLES, arrow_schema
-from analyzer.threads import leave_signals
+from analyzer.threads import leave_signals, writes_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -244,9 +244,7 @@ def _write_behind(
     writer: Any, batches: Iterable[pa.RecordBatch], descriptor: int
 ) -> None:
     """Write each batch while the next is made, where two threads are allowed."""
-    import pyarrow as pa
-
-    if pa.cpu_count() == 1:
+    if not writes_behind():
         for batch in batches:
             writer.write_batch(batch)
         return
