@@ -163,6 +163,11 @@ def test_labels_of_times_are_true_and_evenly_spaced(every, length, tmp_path):
     assert WIDTH - places[-1] < gaps[0]
 
 
+def test_amounts_over_time_are_written_out(tmp_path):
+    save(over(), tmp_path / "spread.svg")
+    assert ">10<" in (tmp_path / "spread.svg").read_text()
+
+
 def test_many_backends_are_taken_together():
     many = [f"10.9.0.{at % 20}" for at in range(200)]
     calls = connections(

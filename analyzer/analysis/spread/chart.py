@@ -279,7 +279,7 @@ def _stacked(rows: pl.DataFrame, title: str) -> Any:
         .mark_bar(stroke="white", strokeWidth=0.5)
     )
     measured = {"duration": "seconds"}.get(unit, unit)
-    axis = alt.Axis(format="~s" if unit == "bytes" else ",")
+    axis = alt.Axis(format="~s" if unit == "bytes" else ",f")
     amounts = base.encode(y=alt.Y("bottom:Q", title=measured, axis=axis), y2="top:Q")
     shares = base.encode(
         y=alt.Y("share_bottom:Q", title="share", axis=alt.Axis(format="%")),
