@@ -25,6 +25,7 @@ from tests.analysis.simulated import (
     connections,
     drawn,
 )
+from tests.svg import assert_valid
 
 WIDTH = 520
 CALLS = connections(drawn(90, (0.1, 0.3, 0.3, 0.3), seed=1))
@@ -62,6 +63,12 @@ def test_a_chart_names_the_service_and_every_pod(draw, tmp_path):
     assert "default/web" in text
     for pod in PODS:
         assert f">{pod}<" in text
+
+
+@pytest.mark.parametrize("draw", [bars, over, differences])
+def test_a_chart_is_valid(draw, tmp_path):
+    save(draw(), tmp_path / "spread.svg")
+    assert_valid((tmp_path / "spread.svg").read_text())
 
 
 def test_a_page_needs_no_other_file(tmp_path):
