@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import polars as pl
 import pytest
@@ -62,11 +62,22 @@ def require_program(name: str) -> str:
     """Find a program: without it the test is skipped, and on CI it fails."""
     found = shutil.which(name)
     if found is None:
-        reason = f"{name} is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        _do_without(name)
     return found
+
+
+def require_file(path: Path) -> Path:
+    """Find a file of a Debian package: as for a program."""
+    if not path.exists():
+        _do_without(str(path))
+    return path
+
+
+def _do_without(what: str) -> NoReturn:
+    reason = f"{what} is not installed"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def as_frames(packets: Iterable[Packet | bytes | Frame]) -> list[Frame]:

@@ -44,7 +44,7 @@ def write_svg(scene: Scene, *, element_id: str | None = None) -> str:
         root,
         f'<title id="title">{_text(scene.title)}</title>\n',
         f'<desc id="desc">{_text(scene.description)}</desc>\n',
-        f"<style>{_styles()}</style>\n",
+        f'<style type="text/css">{_styles()}</style>\n',
         f'<rect class="page" width="{width}" height="{height}"/>\n',
     ]
     parts += [_group(group) for group in scene.groups]

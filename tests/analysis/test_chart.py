@@ -2,7 +2,9 @@
 
 import re
 import sys
+from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from analyzer.analysis import compare, over_time, spread
@@ -13,9 +15,19 @@ from analyzer.analysis.spread.chart import (
     save,
     time_chart,
 )
+from analyzer.diagram.widths import text_width
 from analyzer.errors import AnalyzerError
-from tests.analysis.simulated import PODS, cluster, connections, drawn
+from tests.analysis.simulated import (
+    PODS,
+    SECOND,
+    START,
+    cluster,
+    connections,
+    drawn,
+)
+from tests.svg import assert_valid
 
+WIDTH = 520
 CALLS = connections(drawn(90, (0.1, 0.3, 0.3, 0.3), seed=1))
 
 
@@ -51,6 +63,12 @@ def test_a_chart_names_the_service_and_every_pod(draw, tmp_path):
     assert "default/web" in text
     for pod in PODS:
         assert f">{pod}<" in text
+
+
+@pytest.mark.parametrize("draw", [bars, over, differences])
+def test_a_chart_is_valid(draw, tmp_path):
+    save(draw(), tmp_path / "spread.svg")
+    assert_valid((tmp_path / "spread.svg").read_text())
 
 
 def test_a_page_needs_no_other_file(tmp_path):
@@ -124,6 +142,37 @@ def test_stacks_reach_the_total_of_each_interval():
         tops[row["start_time"]] = max(tops.get(row["start_time"], 0), row["top"])
     assert sum(tops.values()) == 90
     assert all(row["share_top"] <= 1 + 1e-9 for row in drawn_rows)
+
+
+@pytest.mark.parametrize("every", [0.02, 0.5, 1, 7, 3600, 86_400])
+@pytest.mark.parametrize("length", [1, 6, 13, 100])
+def test_labels_of_times_are_true_and_evenly_spaced(every, length, tmp_path):
+    starts = [START, START + round((length - 1) * every * SECOND)]
+    calls = connections(PODS[:2], start=starts)
+    rows = over_time(calls, every, cluster=cluster(), service="web")
+    first, last = rows["start_time"].min(), rows["end_time"].max()
+    save(time_chart(rows), tmp_path / "spread.svg")
+    text = (tmp_path / "spread.svg").read_text()
+    found = re.findall(r'translate\(([\d.]+),16\)"[^>]*>([^<]+)<', text)
+    labels = found[: len(found) // 2]
+    assert found == labels * 2  # one axis below the other
+    places = [float(place) for place, _ in labels]
+    for place, (_, label) in zip(places, labels, strict=True):
+        since = (last - first).total_seconds() * place / WIDTH
+        time = first + timedelta(milliseconds=round(since * 1000))
+        _, separator, rest = f"{time:%m-%d %H:%M:%S.%f}".partition(label)
+        assert separator, (label, time)
+        assert not rest.strip(":.0"), (label, time)
+    gaps = np.diff(places)
+    assert gaps == pytest.approx([gaps[0]] * len(gaps))
+    assert max(text_width(label, 12) for _, label in labels) < gaps[0] - 8
+    assert places[0] < gaps[0]
+    assert WIDTH - places[-1] < gaps[0]
+
+
+def test_amounts_over_time_are_written_out(tmp_path):
+    save(over(), tmp_path / "spread.svg")
+    assert ">10<" in (tmp_path / "spread.svg").read_text()
 
 
 def test_many_backends_are_taken_together():

@@ -12,13 +12,12 @@ from analyzer.diagram.cluster import draw_cluster
 from analyzer.diagram.model import picture
 from analyzer.diagram.svg import write_svg
 from tests.recordings import cluster, tables
+from tests.svg import SVG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from analyzer.diagram.scene import Scene, Text
-
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 @cache

@@ -11,7 +11,6 @@ from analyzer.analysis.paths import Selection, path_edges
 from analyzer.diagram.scene import Ribbon, Scene, Text
 from analyzer.diagram.svg import write_svg
 from tests.diagram.pictures import (
-    SVG,
     assert_apart,
     assert_whole,
     graph,
@@ -20,6 +19,7 @@ from tests.diagram.pictures import (
     svg,
 )
 from tests.recordings import SCENARIOS, tables
+from tests.svg import SVG, assert_valid
 
 NAMED = [(scenario, True) for scenario in SCENARIOS]
 EVERY = [*NAMED, ("loadbalancer", False), ("mixed", False), ("dualstack", False)]
@@ -118,6 +118,10 @@ def test_nothing_is_clipped(drawing):
     assert_whole(drawing)
 
 
+def test_the_svg_is_valid(drawing):
+    assert_valid(write_svg(drawing))
+
+
 def test_texts_are_large_enough_to_read_at_1200_pixels(drawing):
     assert drawing.width == 1200
     assert min(text.size for text in drawing.texts()) >= 9.5
@@ -188,6 +192,7 @@ def test_names_from_files_cannot_break_out_of_the_markup():
     drawing = Scene(10, 10, "<script>", '"&')
     group = drawing.group("node", "]]><b>", name='"><script>\x00')
     group.text(1, 9, "<tspan>\x1b[31m")
+    assert_valid(write_svg(drawing))
     root = ET.fromstring(write_svg(drawing))  # noqa: S314  ours
     assert [each.tag for each in root.iter(f"{SVG}script")] == []
     assert groups(root, "node") == [{"name": '"><script>\ufffd'}]

@@ -12,6 +12,7 @@ from analyzer.diagram.model import picture
 from analyzer.diagram.widths import text_width
 from tests.diagram.browser import ask, needs_browser
 from tests.diagram.pictures import graph, scene
+from tests.svg import assert_valid
 
 
 def page(scenario: str = "loadbalancer") -> str:
@@ -24,6 +25,15 @@ def test_nothing_is_loaded_from_anywhere():
     assert addresses == {"http://www.w3.org/2000/svg"}  # a name, not a place
     assert not re.search(r"\b(src|href)\s*=", text)
     assert "default-src 'none'" in text
+
+
+def test_its_picture_is_valid_and_no_id_is_there_twice():
+    text = page()
+    (picture,) = re.findall(r"<svg.*</svg>", text, re.DOTALL)
+    assert_valid(picture)
+    ids = re.findall(r"<[^>]* id=\"([^\"]+)\"", text)
+    assert {"view", "picture", "title"} <= set(ids)
+    assert len(ids) == len(set(ids))
 
 
 @needs_browser

@@ -17,6 +17,7 @@ from analyzer.diagram.ladder_words import MOST_PACKETS, Rung, chosen, heading, r
 from analyzer.diagram.svg import write_svg
 from tests.diagram.pictures import assert_apart, assert_whole, groups
 from tests.recordings import tables
+from tests.svg import assert_valid
 
 CASES = [
     ("loadbalancer", 37),
@@ -63,6 +64,11 @@ def test_texts_do_not_overlap_and_are_not_clipped(scenario, number):
     drawing = draw_ladder(told(scenario, number))
     assert_whole(drawing)
     assert_apart(drawing.texts())
+
+
+@each_case
+def test_the_svg_is_valid(scenario, number):
+    assert_valid(write_svg(draw_ladder(told(scenario, number))))
 
 
 @each_case

@@ -14,6 +14,7 @@ from analyzer.diagram.text import draw_text
 from tests.analysis.test_collapse import with_idle_pods
 from tests.diagram.pictures import assert_apart
 from tests.diagram.synthetic import large_cluster
+from tests.svg import assert_valid
 
 
 def drawn():
@@ -38,10 +39,15 @@ def test_texts_do_not_overlap():
     assert_apart(texts)
 
 
+def test_the_svg_is_valid():
+    assert_valid(write_svg(drawn()[1]))
+
+
 def test_three_hundred_nodes_fit_into_one_picture():
     tables = large_cluster(nodes=300, services=60, connections=20_000)
     graph = collapse(path_graph(tables))
     drawing = draw_cluster(picture(graph), title="Paths", source="made up")
+    assert_valid(write_svg(drawing))
     texts = list(drawing.texts())
     assert_apart(texts)
     hosts = graph.hosts.collect()

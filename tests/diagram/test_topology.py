@@ -17,9 +17,10 @@ from analyzer.diagram.svg import write_svg
 from analyzer.diagram.topology import draw_topology
 from analyzer.diagram.topology_text import write_topology_dot, write_topology_mermaid
 from analyzer.errors import ClusterError, QueryError
-from tests.diagram.pictures import SVG, assert_apart, assert_whole, groups
+from tests.diagram.pictures import assert_apart, assert_whole, groups
 from tests.frames import require_program
 from tests.recordings import RECORDED, SCENARIOS, cluster
+from tests.svg import SVG, assert_valid
 
 REFERENCE = RECORDED.parent / "reference"
 
@@ -49,7 +50,8 @@ def texts(told) -> set[str]:
 
 def test_the_reference_cluster_as_pasted_is_in_one_picture():
     """VXLAN interfaces, the addresses of Services and the DaemonSets' pods."""
-    shown = texts(topology(Cluster.load([REFERENCE])))
+    told = topology(Cluster.load([REFERENCE]))
+    assert_valid(write_svg(draw_topology(told, title="A", source="b")))
     assert {
         "vxlan.calico",
         "10.1.235.192",
@@ -60,7 +62,7 @@ def test_the_reference_cluster_as_pasted_is_in_one_picture():
         "10.152.183.123:80",
         "nginx-ds-tkhgg",
         "redis-ds-pfrpl",
-    } <= shown
+    } <= texts(told)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -68,6 +70,12 @@ def test_texts_do_not_overlap(scenario):
     drawing = draw_topology(topology(cluster(scenario)), title="A", source="b")
     assert_whole(drawing)
     assert_apart(drawing.texts())
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_svg_is_valid(scenario):
+    drawing = draw_topology(topology(cluster(scenario)), title="A", source="b")
+    assert_valid(write_svg(drawing))
 
 
 def test_a_selection_keeps_its_services_and_their_pods():

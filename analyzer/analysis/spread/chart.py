@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -34,6 +35,15 @@ _ROW = 26
 _LINE = 84
 _MOST_PANELS = 24
 _PNG_SCALE = 2
+_MOST_GAPS = 6  # between the labels of a time axis, each up to 72 wide
+_SECOND = 10**9
+_HOUR, _DAY = 3600 * _SECOND, 24 * 3600 * _SECOND
+_ROUND_TIMES = (
+    *(each * 10**6 for each in (1, 2, 5, 10, 20, 50, 100, 200, 500)),
+    *(each * _SECOND for each in (1, 2, 5, 10, 15, 30)),
+    *(each * 60 * _SECOND for each in (1, 2, 5, 10, 15, 30)),
+    *(each * _HOUR for each in (1, 2, 3, 6, 12)),
+)
 
 
 def bar_chart(found: Spread) -> VConcatChart:
@@ -249,8 +259,6 @@ def _stacked(rows: pl.DataFrame, title: str) -> Any:
         if name in names:
             colours[names.index(name)] = _GREY if name == _OTHERS else "#D0D0D0"
     unit = rows["unit"][0]
-    is_short = bool((rows["start_time"].dt.millisecond() > 0).any())
-    clock = "%H:%M:%S.%L" if is_short else "%H:%M:%S"
     base = (
         alt.Chart(_values(drawn))
         .encode(
@@ -258,7 +266,7 @@ def _stacked(rows: pl.DataFrame, title: str) -> Any:
                 "start_time:T",
                 title=None,
                 scale=alt.Scale(type="utc"),
-                axis=alt.Axis(format=clock, labelOverlap=True, tickCount=5),
+                axis=_time_axis(rows),
             ),
             x2="end_time:T",
             color=alt.Color(
@@ -271,7 +279,7 @@ def _stacked(rows: pl.DataFrame, title: str) -> Any:
         .mark_bar(stroke="white", strokeWidth=0.5)
     )
     measured = {"duration": "seconds"}.get(unit, unit)
-    axis = alt.Axis(format="~s" if unit == "bytes" else ",")
+    axis = alt.Axis(format="~s" if unit == "bytes" else ",f")
     amounts = base.encode(y=alt.Y("bottom:Q", title=measured, axis=axis), y2="top:Q")
     shares = base.encode(
         y=alt.Y("share_bottom:Q", title="share", axis=alt.Axis(format="%")),
@@ -282,6 +290,28 @@ def _stacked(rows: pl.DataFrame, title: str) -> Any:
         shares.properties(width=_WIDTH, height=110),
         spacing=10,
     )
+
+
+def _time_axis(rows: pl.DataFrame) -> Any:
+    """Label round times, no closer than intervals are long."""
+    starts, ends = rows["start_time"].dt.epoch("ns"), rows["end_time"].dt.epoch("ns")
+    first, last = int(starts[0]), int(ends[-1])
+    interval = int(ends[0]) - first
+    least = (last - first) / _MOST_GAPS
+    days = math.ceil(least / _DAY) * _DAY
+    steps = (interval, *(each for each in _ROUND_TIMES if each > interval), days)
+    step = next(each for each in steps if each >= least)
+    times = [each / 10**6 for each in range(-(-first // step) * step, last + 1, step)]
+    if step % _SECOND:
+        clock = "%H:%M:%S.%L"
+    elif step < 6 * _HOUR:
+        clock = "%H:%M:%S"
+    else:
+        clock = "%m-%d %H:%M"
+    alt = _altair()
+    # An expression, for Vega-Lite makes dates of a list, and of dates in one second
+    # Vega keeps the last one.
+    return alt.Axis(format=clock, values=alt.ExprRef(str(times)), labelFlush=False)
 
 
 def _most_used(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
