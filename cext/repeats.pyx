@@ -1,4 +1,4 @@
-"""Which of many keys occur more than once."""
+"""Which of many keys occur more than once, and where first."""
 
 cimport cython
 
@@ -8,14 +8,13 @@ from libc.string cimport memset
 
 import secrets
 
-from analyzer._cext.arrays cimport Arrays, Values, is_known, value_of
+from analyzer._cext.arrays cimport Arrays, Values, is_known, u64_of
 from cext.cursor cimport fold_multiply
 from cext.memory cimport huge_malloc
 
 cdef enum:
     PART_BITS = 12              # keys of a part, whose table the nearest cache holds
     MOST_PART_BITS = 10         # parts that are written at a time
-
 
 cdef uint64_t MIX = 0xE7037ED1A0B428DB
 
@@ -36,12 +35,11 @@ cdef class Repeats:
     Parameters
     ----------
     rows : int
-        Rows of every column of keys; at most 2^32.
+        Keys that there are; at most 2^32.
 
     Notes
     -----
-    Keys are dealt out to parts that fit into the processor's cache. Of several columns,
-    hashes of 64 bits are compared.
+    Keys are dealt out to parts that fit into the processor's cache.
     """
 
     cdef Py_ssize_t rows
@@ -75,33 +73,55 @@ cdef class Repeats:
         Parameters
         ----------
         keys : list of Arrays
-            Columns of unsigned numbers that make up the key, in parts. Where the first
-            is null, there is none; in others, null is a value like any other.
+            A column (u64) in parts; null is no key.
         marks : buffer of u8
             One octet per row: 1 is written where the key is repeated, others are left.
         """
+        self.deal_out(keys, marks.shape[0])
+        if self.rows:
+            with nogil:
+                self.find(&marks[0], NULL)
+
+    def firsts(self, list keys, uint32_t[::1] firsts):
+        """Find for each row the first one that has the same key.
+
+        Parameters
+        ----------
+        keys : list of Arrays
+            A column (u64) in parts; a row without a key is the only one of its kind.
+        firsts : buffer of u32
+            One per row.
+        """
+        cdef Py_ssize_t row
+        self.deal_out(keys, firsts.shape[0])
+        if self.rows:
+            with nogil:
+                for row in range(self.rows):
+                    firsts[row] = <uint32_t>row
+                self.find(NULL, &firsts[0])
+
+    cdef int deal_out(self, list keys, Py_ssize_t asked) except -1:
+        """Deal out all keys, and have room for the table of the largest part."""
         cdef Arrays part
         cdef Py_ssize_t rows = 0, most = 0
         cdef int at
         for part in keys:
             rows += part.rows
-            if part.count == 0:
-                raise ValueError("a key has at least one column")
-        if rows != self.rows or marks.shape[0] != rows:
-            raise ValueError("keys and octets must be as many as there are rows")
-        if rows == 0:
-            return
+            if part.count != 1 or part.columns[0].width != sizeof(uint64_t):
+                raise ValueError("one column (u64) is needed")
+        if rows != self.rows or asked != rows:
+            raise ValueError("keys and results must be as many as there are rows")
         memset(self.ends, 0, ((1 << self.part_bits) + 1) * sizeof(Py_ssize_t))
         for part in keys:
             with nogil:
-                self.count(part)
+                self.count(part.columns, part.rows)
         for at in range(1 << self.part_bits):
             most = max(most, self.ends[at + 1])
             self.ends[at + 1] += self.ends[at]
         rows = 0
         for part in keys:
             with nogil:
-                self.deal(part, rows)
+                self.deal(part.columns, part.rows, rows)
             rows += part.rows
         if self.capacity < table_size(most):
             free(self.slots)
@@ -110,39 +130,54 @@ cdef class Repeats:
             if self.slots == NULL:
                 raise MemoryError
             self.capacity = table_size(most)
-        with nogil:
-            self.find(&marks[0])
+        return 0
 
-    cdef void count(self, Arrays keys) noexcept nogil:
+    cdef void count(self, const Values* keys, Py_ssize_t rows) noexcept nogil:
         """Count the keys of each part, one place on."""
-        cdef Py_ssize_t row
-        cdef uint64_t key
-        for row in range(keys.rows):
-            if is_known(keys.columns, row):
-                key = key_of(keys.columns, keys.count, row, self.seed)
-                self.ends[part_of(key, self.part_bits) + 1] += 1
+        cdef Py_ssize_t row, part
+        for row in range(rows):
+            if is_known(keys, row):
+                part = part_of(u64_of(keys, row) ^ self.seed, self.part_bits)
+                self.ends[part + 1] += 1
 
-    cdef void deal(self, Arrays keys, Py_ssize_t first) noexcept nogil:
+    cdef void deal(
+        self, const Values* keys, Py_ssize_t rows, Py_ssize_t first
+    ) noexcept nogil:
         """Deal out keys; each part's end moves on from where it begins."""
         cdef Py_ssize_t row, part
         cdef uint64_t key
         cdef Entry* entry
-        for row in range(keys.rows):
-            if is_known(keys.columns, row):
-                key = key_of(keys.columns, keys.count, row, self.seed)
+        for row in range(rows):
+            if is_known(keys, row):
+                key = u64_of(keys, row) ^ self.seed
                 part = part_of(key, self.part_bits)
                 entry = &self.entries[self.ends[part]]
                 entry.key = key
                 entry.row = <uint32_t>(first + row)
                 self.ends[part] += 1
 
-    cdef void find(self, uint8_t* marks) noexcept nogil:
-        cdef Py_ssize_t part, least = 0
+    cdef void find(self, uint8_t* marks, uint32_t* firsts) noexcept nogil:
+        """Go through each part; give marks or first rows, whichever has a place."""
+        cdef Py_ssize_t part, begin = 0, index
+        cdef size_t at, mask
+        cdef const Entry* entry
+        cdef Slot* slots = self.slots
         for part in range(<Py_ssize_t>1 << self.part_bits):
-            mark_part(
-                self.entries + least, self.ends[part] - least, self.slots, marks
-            )
-            least = self.ends[part]
+            mask = table_size(self.ends[part] - begin) - 1
+            memset(slots, 0, (mask + 1) * sizeof(Slot))
+            for index in range(begin, self.ends[part]):
+                entry = &self.entries[index]
+                at = <size_t>fold_multiply(entry.key, MIX) & mask
+                while slots[at].row and slots[at].key != entry.key:
+                    at = (at + 1) & mask
+                if not slots[at].row:
+                    slots[at].key = entry.key
+                    slots[at].row = <uint64_t>entry.row + 1
+                elif marks != NULL:
+                    marks[slots[at].row - 1] = marks[entry.row] = 1
+                else:
+                    firsts[entry.row] = <uint32_t>(slots[at].row - 1)
+            begin = self.ends[part]
 
 
 cdef inline size_t table_size(Py_ssize_t keys) noexcept nogil:
@@ -152,42 +187,8 @@ cdef inline size_t table_size(Py_ssize_t keys) noexcept nogil:
     return slots
 
 
-cdef inline uint64_t key_of(
-    const Values* keys, int columns, Py_ssize_t row, uint64_t seed
-) noexcept nogil:
-    """Hash a key; of one column, different ones never have the same hash."""
-    cdef uint64_t key = value_of(keys, row) ^ seed
-    cdef int column
-    for column in range(1, columns):
-        key = fold_multiply(key ^ MIX, seed | 1)
-        if is_known(&keys[column], row):
-            key ^= value_of(&keys[column], row) + 1
-    return key
-
-
 cdef inline Py_ssize_t part_of(uint64_t key, int bits) noexcept nogil:
     return <Py_ssize_t>(fold_multiply(key, MIX) >> 32 & ((1 << bits) - 1))
-
-
-cdef void mark_part(
-    const Entry* entries, Py_ssize_t count, Slot* slots, uint8_t* marks
-) noexcept nogil:
-    cdef size_t mask = table_size(count) - 1
-    cdef size_t at
-    cdef Py_ssize_t index
-    cdef const Entry* entry
-    for at in range(mask + 1):
-        slots[at].row = 0
-    for index in range(count):
-        entry = &entries[index]
-        at = <size_t>fold_multiply(entry.key, MIX) & mask
-        while slots[at].row and slots[at].key != entry.key:
-            at = (at + 1) & mask
-        if slots[at].row:
-            marks[slots[at].row - 1] = marks[entry.row] = 1
-        else:
-            slots[at].key = entry.key
-            slots[at].row = entry.row + 1
 
 
 def add_up(list lists, const uint8_t[::1] marks, uint8_t[::1] sums):

@@ -45,17 +45,16 @@ class Numbers:
 
 
 class Marks:
-    """Room for an octet per row, which is 0 or 1; see :class:`Numbers`."""
+    """An octet per row, 0 until it is made 1; see :class:`Numbers`."""
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
-        self._buffer = pa.allocate_buffer(rows)
-        self.view = memoryview(self._buffer).cast("B")
+        self.view = memoryview(bytearray(rows))
 
     def series(self) -> pl.Series:
         """Give what was filled in (bool)."""
-        array = pa.Array.from_buffers(pa.uint8(), self._rows, [None, self._buffer])
-        series = pl.from_arrow(array)
+        buffers = [None, pa.py_buffer(self.view)]
+        series = pl.from_arrow(pa.Array.from_buffers(pa.uint8(), self._rows, buffers))
         assert isinstance(series, pl.Series)  # noqa: S101  an array, no table
         return series == 1
 

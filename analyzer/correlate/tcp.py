@@ -11,7 +11,7 @@ from __future__ import annotations
 import polars as pl
 
 from analyzer._cext.doubts import mark_doubts
-from analyzer._cext.groups import first_rows
+from analyzer._cext.repeats import Repeats
 from analyzer.correlate.filled import Marks, Numbers, arrays
 
 #: A client's tuple, those behind two NATs, and room for one more.
@@ -138,7 +138,8 @@ def by_both_numbers(seen: pl.DataFrame) -> pl.DataFrame:
         keyed = seen.drop_nulls(_NUMBERED)
     key = pl.col("client_isn").cast(pl.UInt64) * 2**32 + pl.col("server_isn")
     firsts = Numbers(keyed.height)
-    first_rows(arrays(keyed.lazy().select(key).collect()), firsts.view)
+    keys = arrays(keyed.lazy().select(key).collect())
+    Repeats(keyed.height).firsts([keys], firsts.view)
     group = keyed["flow"].gather(firsts.series())
     groups = pl.DataFrame([keyed["flow"], group.alias("group")])
     is_doubtful = _doubtful(keyed.lazy().with_columns(group=group), firsts.series())
@@ -203,15 +204,9 @@ def _made_up(small: pl.LazyFrame) -> pl.Series:
 
 def _repeated(values: pl.Series) -> pl.Series:
     """Tell which rows have a number (u64) that others have, too."""
-    firsts = Numbers(len(values))
-    repeated = pl.repeat(value=False, n=len(values), eager=True)
-    if first_rows(arrays([values]), firsts.view):
-        first = firsts.series()
-        again = (
-            first != pl.int_range(len(values), dtype=pl.UInt32, eager=True)
-        ).arg_true()
-        repeated = repeated.scatter(again, True).scatter(first[again], True)
-    return repeated
+    repeated = Marks(len(values))
+    Repeats(len(values)).mark([arrays([values])], repeated.view)
+    return repeated.series()
 
 
 def both_ttls(one: str, other: str) -> pl.Expr:

@@ -10,6 +10,7 @@ from analyzer import correlate
 from analyzer._cext.arrays import Arrays
 from analyzer._cext.repeats import Repeats, add_up
 from analyzer.correlate.company import ALONE, IN_COMPANY, company
+from analyzer.correlate.filled import Marks, Numbers, arrays
 from analyzer.correlate.flow_arrays import flow_arrays
 from tests.frames import CAPTURES, sample_captures, sample_name
 
@@ -71,22 +72,23 @@ def test_rows_whose_key_others_have_are_marked(keys, data, first):
     assert list(marks) == is_repeated.cast(pl.UInt8).to_list()
 
 
-def test_many_keys_of_several_columns_are_dealt_out_and_found():
+def test_many_keys_in_parts_are_dealt_out_and_found():
     rows = 50_000
     number = pl.int_range(rows, dtype=pl.UInt64, eager=True)
-    keys = pl.DataFrame(
-        {
-            "first": (number * 7919) % 10_007,
-            "second": (number % 3).cast(pl.UInt16).replace(2, None),
-        }
+    keys = pl.select(key=pl.when(number % 7 > 0).then((number * 7919) % 30_011))
+    parts = [arrays(part) for part in keys.iter_slices(999)]
+    repeats = Repeats(rows)
+    marks, firsts = Marks(rows), Numbers(rows)
+    repeats.mark(parts, marks.view)
+    repeats.firsts(parts, firsts.view)
+    is_key = pl.col("key").is_not_null()
+    expected = keys.with_row_index("row").select(
+        is_repeated=pl.col("key").is_duplicated() & is_key,
+        first=pl.when(is_key).then(pl.min("row").over("key")).otherwise("row"),
     )
-    marks = bytearray(rows)
-    parts = [
-        Arrays([column.to_arrow() for column in part]) for part in keys.iter_slices(999)
-    ]
-    Repeats(rows).mark(parts, marks)
-    assert list(marks) == keys.is_duplicated().cast(pl.UInt8).to_list()
-    assert 0 < sum(marks) < rows
+    assert marks.series().equals(expected["is_repeated"])
+    assert firsts.series().equals(expected["first"])
+    assert 0 < sum(marks.series()) < rows
 
 
 def test_marks_are_added_up_by_lists():
