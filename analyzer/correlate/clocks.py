@@ -376,7 +376,8 @@ def _between(
     fastest = _crossing(margin, drift, _MOST_DRIFT)
     above = _highest(lambda drift: room(drift)[1], slowest, fastest)
     below = _highest(lambda drift: -room(drift)[0], slowest, fastest)
-    bound = max(room(above)[1] - offset, offset - room(below)[0])
+    # Of bounds that contradict each other, no line is between: then it is how far.
+    bound = max(abs(room(above)[1] - offset), abs(room(below)[0] - offset))
     drift_bound = max(fastest - drift, drift - slowest)
     return offset, drift, bound + RESOLUTION, middle, drift_bound
 
