@@ -51,7 +51,7 @@ STAGES = (
     Stage("decode", "walk records; Ethernet to TCP, inside VXLAN, too"),
     Stage("flow table", "hash, look up, account; packet ids and fingerprints"),
     Stage("columns", "flow records to Arrow columns, with Community IDs"),
-    Stage("write flows", "`flows.arrow`, compressed, and fsync"),
+    Stage("write flows", "`flows.arrow` to the page cache, and fsync"),
     Stage("correlate", "flows to connections, hops and clocks"),
     Stage("write connections", "`connections.arrow`, `hops.arrow`, `clocks.arrow`"),
     Stage("start-up", "the interpreter, imports, empty tables, the summary's layout"),
