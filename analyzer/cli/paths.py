@@ -152,11 +152,11 @@ def _show(graph: PathGraph, tables: Tables, output: Output, top: int | None) -> 
     from analyzer.diagram.text import draw_text
 
     if not output.is_for_people:
-        rows = path_routes(graph.steps).collect()
+        rows = path_routes(graph.sums).collect()
         output.rows("paths", rows.columns, rows.iter_rows())
         return
     graph = collapse(graph, _limits(top))
-    routes = path_routes(graph.steps)
+    routes = path_routes(graph.sums)
     durations = pl.selectors.duration()
     told = routes.with_columns(durations.dt.total_nanoseconds()).collect().to_dicts()
     what = picture(graph)

@@ -141,7 +141,7 @@ class Picture:
 
 def picture(graph: PathGraph) -> Picture:
     """Read a graph into objects."""
-    totals = _rows(path_edges(graph.steps, by=()))
+    totals = _rows(path_edges(graph.sums, by=()))
     bands: dict[tuple[str, str, str], list[Band]] = {}
     services: dict[str, int] = {}
     for row in _rows(graph.edges):
@@ -163,7 +163,7 @@ def picture(graph: PathGraph) -> Picture:
         del row["packets"]
         key = (row["step"], row["source"], row["target"])
         bundles.append(Bundle(**row, bands=tuple(bands[key])))
-    span = graph.steps.select(_seconds()).collect().item() or 0.0
+    span = graph.sums.select(_seconds()).collect().item() or 0.0
     return Picture(
         vertices={row["id"]: Vertex(**row) for row in _rows(graph.nodes)},
         bundles=bundles,

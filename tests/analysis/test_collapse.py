@@ -119,7 +119,7 @@ def test_the_busiest_stay(whole, small):
 
 def test_latencies_of_sums_are_medians_over_all_their_connections(whole, small):
     edge = (
-        path_edges(small.steps, by=())
+        path_edges(small.sums, by=())
         .filter(
             pl.col("step") == "carry",
             pl.col("source") == f"exit/{OTHERS}/vxlan",

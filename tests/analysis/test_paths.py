@@ -79,6 +79,25 @@ def test_deliveries_add_up_to_the_connections_of_a_backend(edges, connections):
     assert dict(drawn.iter_rows()) == Counter(asked)
 
 
+def test_edges_are_sums_of_the_steps_of_each_connection(scenario):
+    graph = path_graph(tables(scenario), cluster(scenario))
+    keys = ["step", "source", "target", "service", "is_observed", "evidence"]
+    asked = (
+        graph.steps.group_by(keys)
+        .agg(
+            pl.col("octets", "packets", "lost_segments").sum(),
+            pl.col("dnat", "snat", "unanswered").sum().cast(pl.UInt64),
+            pl.col("clock_bound").max(),
+            connections=pl.len().cast(pl.UInt64),
+            measured=pl.col("latency").count().cast(pl.UInt64),
+            latency=pl.col("latency").median(),
+        )
+        .sort(keys, nulls_last=True)
+        .collect()
+    )
+    assert graph.edges.select(asked.columns).collect().equals(asked)
+
+
 def test_rates_and_latencies_are_those_of_the_tables(scenario, edges, connections):
     seconds = (
         connections["end_time"].max() - connections["start_time"].min()

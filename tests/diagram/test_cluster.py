@@ -50,7 +50,7 @@ def test_links_have_the_numbers_of_the_tables(scenario, named):
         for each in groups(svg(scenario, named=named), "edge")
         if "source" in each
     }
-    edges = path_edges(graph(scenario, named=named).steps, by=())
+    edges = path_edges(graph(scenario, named=named).sums, by=())
     asked = edges.with_columns(NANOSECONDS).collect().to_dicts()
     assert len(drawn) == len(asked)
     for row in asked:
@@ -76,7 +76,7 @@ def test_calls_in_the_picture_are_all_connections(scenario):
 
 
 def test_labels_say_count_rate_and_latency_with_its_bound():
-    edges = path_edges(graph("loadbalancer").steps, by=())
+    edges = path_edges(graph("loadbalancer").sums, by=())
     asked = (
         edges.with_columns(NANOSECONDS)
         .collect()
@@ -102,7 +102,7 @@ def test_labels_say_count_rate_and_latency_with_its_bound():
 
 
 def test_rewrites_are_marked_at_the_device_that_calls_came_in_through():
-    edges = path_edges(graph("loadbalancer").steps, by=()).collect()
+    edges = path_edges(graph("loadbalancer").sums, by=()).collect()
     marks = {each["id"]: each for each in groups(svg("loadbalancer"), "rewrite")}
     for source in edges.filter(pl.col("dnat") > 0)["source"].unique():
         of_source = edges.filter(pl.col("source") == source)

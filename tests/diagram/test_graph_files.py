@@ -44,7 +44,7 @@ def test_json_has_every_row(scenario):
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_mermaid_has_every_node_and_link_with_its_count(scenario):
     text = write_mermaid(picture(graph(scenario)), title="Paths")
-    edges = path_edges(graph(scenario).steps, by=()).collect()
+    edges = path_edges(graph(scenario).sums, by=()).collect()
     drawn = re.findall(
         r'(n\d+) (-->|-\.->)\|"([\d,]+)[^"]*"\| (n\d+)$', text, re.MULTILINE
     )
@@ -65,7 +65,7 @@ def test_mermaid_escapes_what_it_takes_for_markup():
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_dot_has_every_link(scenario):
     text = write_dot(picture(graph(scenario)), title="Paths")
-    edges = path_edges(graph(scenario).steps, by=()).collect()
+    edges = path_edges(graph(scenario).sums, by=()).collect()
     drawn = re.findall(
         r'^  "([^"]*)" -> "([^"]*)" \[label="([\d,]+)', text, re.MULTILINE
     )

@@ -60,7 +60,7 @@ def test_three_hundred_nodes_fit_into_one_picture():
 
 def test_links_without_a_label_tell_theirs_on_hover():
     graph, scene = drawn()
-    edges = path_edges(graph.steps, by=()).collect()
+    edges = path_edges(graph.sums, by=()).collect()
     groups = [each for each in scene.groups if each.kind == "edge"]
     assert len(groups) == edges.height
     labels = [each for each in scene.groups if each.kind == "label"]
@@ -72,7 +72,7 @@ def test_links_without_a_label_tell_theirs_on_hover():
 
 def test_what_was_lost_is_marked_with_or_without_a_label():
     graph, scene = drawn()
-    edges = path_edges(graph.steps, by=()).collect().to_dicts()
+    edges = path_edges(graph.sums, by=()).collect().to_dicts()
     lost = {(e["source"], e["target"]) for e in edges if e["lost_segments"]}
     marked = {
         (each.facts["source"], each.facts["target"])
@@ -116,7 +116,7 @@ def test_pods_of_nodes_that_are_not_drawn_are_counted_in_the_legend():
 def test_as_text_the_others_are_one_line_each():
     graph, _ = drawn()
     nanoseconds = pl.selectors.duration().dt.total_nanoseconds()
-    routes = path_routes(graph.steps).with_columns(nanoseconds).collect()
+    routes = path_routes(graph.sums).with_columns(nanoseconds).collect()
     lines = list(
         draw_text(
             picture(graph), routes.to_dicts(), 100, title="Paths", source="made up"

@@ -70,7 +70,7 @@ def drawn(charts, folder):
 def test_it_draws_every_node_and_link_of_the_recordings(tmp_path):
     charts = [write_mermaid(picture(graph(each)), title=each) for each in SCENARIOS]
     for scenario, told in zip(SCENARIOS, drawn(charts, tmp_path), strict=True):
-        edges = path_edges(graph(scenario).steps, by=()).collect()
+        edges = path_edges(graph(scenario).sums, by=()).collect()
         assert told["links"] == edges.height
         counts = [int(each.split(" ")[0].replace(",", "")) for each in told["labels"]]
         assert sorted(counts) == sorted(edges["connections"])

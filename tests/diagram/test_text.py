@@ -18,7 +18,7 @@ from tests.recordings import SCENARIOS, tables
 def lines(scenario: str, width: int, *, named: bool = True) -> list[str]:
     found = graph(scenario, named=named)
     nanoseconds = pl.selectors.duration().dt.total_nanoseconds()
-    routes = path_routes(found.steps).with_columns(nanoseconds).collect().to_dicts()
+    routes = path_routes(found.sums).with_columns(nanoseconds).collect().to_dicts()
     return list(
         draw_text(picture(found), routes, width, title="Paths", source="a recording")
     )
@@ -68,7 +68,7 @@ def test_what_follows_without_a_capture_is_drawn_otherwise():
 
 def test_routes_add_up_to_the_connections_of_the_tables():
     for scenario in SCENARIOS:
-        routes = path_routes(graph(scenario).steps).collect()
+        routes = path_routes(graph(scenario).sums).collect()
         connections = tables(scenario).connections.collect()
         assert routes["connections"].sum() == connections.height
         octets = connections["client_bytes"].sum() + connections["backend_bytes"].sum()

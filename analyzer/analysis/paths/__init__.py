@@ -1,7 +1,7 @@
 """The paths of connections: a graph of the cluster, and one connection's ladder."""
 
 from analyzer.analysis.paths.collapse import OTHERS, Limits, collapse
-from analyzer.analysis.paths.connections import path_connections
+from analyzer.analysis.paths.connections import connection_kinds, flow_kinds
 from analyzer.analysis.paths.graph import PathGraph, path_graph
 from analyzer.analysis.paths.routes import path_routes
 from analyzer.analysis.paths.selection import Selection, select
@@ -12,6 +12,7 @@ from analyzer.analysis.paths.steps import (
     path_edges,
     path_nodes,
     path_steps,
+    path_sums,
 )
 from analyzer.analysis.paths.topology import Topology, topology
 
@@ -25,12 +26,14 @@ __all__ = [
     "Selection",
     "Topology",
     "collapse",
-    "path_connections",
+    "connection_kinds",
+    "flow_kinds",
     "path_edges",
     "path_graph",
     "path_nodes",
     "path_routes",
     "path_steps",
+    "path_sums",
     "select",
     "topology",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analyzer.analysis.paths.steps import path_edges
+from analyzer.analysis.paths.steps import path_edges, path_passing
 
 if TYPE_CHECKING:
     from analyzer.analysis.paths.graph import PathGraph
@@ -45,10 +45,11 @@ def collapse(graph: PathGraph, limits: Limits | None = None) -> PathGraph:
     Returns
     -------
     PathGraph
-        The same if nothing is too many. Else its ``steps`` lead over vertices that
-        stand for several, and its tables are sums over these: ``members`` (u32, a
-        further column of ``nodes`` and ``hosts``) says for how many each stands; a
-        vertex that stands for several nodes has ``+`` in place of the node's name.
+        The same if nothing is too many. Else its ``sums`` and ``steps`` lead over
+        vertices that stand for several, and its tables are sums over these: ``members``
+        (u32, a further column of ``nodes`` and ``hosts``) says for how many each
+        stands; a vertex that stands for several nodes has ``+`` in place of the node's
+        name.
         Pods without traffic are left out where there is no room for them, and counted
         in ``idle_pods`` (u32, of ``hosts``): at their node, or at ``+``.
     """
@@ -68,10 +69,8 @@ def collapse(graph: PathGraph, limits: Limits | None = None) -> PathGraph:
             pods=pods.lazy(),
         )
     new = dict(names.select("id", "new").iter_rows())
-    steps = graph.steps.with_columns(
-        pl.col("source", "target").replace_strict(new, return_dtype=pl.String)
-    )
-    steps = steps.collect().lazy()
+    ends = pl.col("source", "target").replace_strict(new, return_dtype=pl.String)
+    sums = graph.sums.with_columns(ends).collect().lazy()
     others = len(set(busy) - set(kept))
     hosts = graph.hosts.filter(pl.col("node").is_in(kept.implode())).with_columns(
         members=pl.lit(1, pl.UInt32)
@@ -82,9 +81,10 @@ def collapse(graph: PathGraph, limits: Limits | None = None) -> PathGraph:
             [hosts, more.lazy().cast({"members": pl.UInt32})], how="diagonal"
         )
     return graph._replace(
-        nodes=_merged(nodes, names, steps),
-        edges=path_edges(steps),
-        steps=steps,
+        nodes=_merged(nodes, names, sums),
+        edges=path_edges(sums),
+        sums=sums,
+        steps=graph.steps.with_columns(ends),
         hosts=_with_idle(hosts, idle),
         pods=pods.lazy(),
     )
@@ -176,20 +176,9 @@ def _few_workloads(renamed: pl.DataFrame, share: int) -> pl.DataFrame:
 
 
 def _merged(
-    nodes: pl.DataFrame, names: pl.DataFrame, steps: pl.LazyFrame
+    nodes: pl.DataFrame, names: pl.DataFrame, sums: pl.LazyFrame
 ) -> pl.LazyFrame:
     """Describe the vertices that are left by what their members have in common."""
-    passing = (
-        pl.concat(
-            [
-                steps.select("connection_id", "octets", id=end)
-                for end in ("source", "target")
-            ]
-        )
-        .unique(["connection_id", "id"])
-        .group_by("id")
-        .agg(connections=pl.len().cast(pl.UInt64), octets=pl.col("octets").sum())
-    )
     common = [
         name
         for name in nodes.columns
@@ -215,7 +204,7 @@ def _merged(
             members=pl.len().cast(pl.UInt32),
         )
         .rename({"new": "id"})
-        .join(passing, on="id")
+        .join(path_passing(sums), on="id")
         .select(*nodes.columns, "members")
         .sort("id")
     )

@@ -6,30 +6,24 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from analyzer.analysis.paths.connections import (
-    NIC,
-    TUNNEL_DEVICES,
-)
-from analyzer.tables.expressions import device_of, host_of
+from analyzer.analysis.paths.connections import NIC, TUNNEL_DEVICES
 
 if TYPE_CHECKING:
     from analyzer.cluster import Cluster
 
 _TUNNEL_DEVICE = "|".join(TUNNEL_DEVICES.values())
-_POD_DEVICE = r"^(cali|veth|lxc|eni|tap)"
 
 
 def node_facts(
-    connections: pl.LazyFrame, flows: pl.LazyFrame, cluster: Cluster | None = None
+    kinds: pl.DataFrame, flows: pl.DataFrame, cluster: Cluster | None = None
 ) -> pl.DataFrame:
     """Tabulate what is known of nodes.
 
     Parameters
     ----------
-    connections : pl.LazyFrame
-        See :func:`analyzer.analysis.paths.connections.path_connections`.
-    flows : pl.LazyFrame
-        The flows table.
+    kinds, flows : pl.DataFrame
+        Kinds of connections and of flows, see
+        :mod:`analyzer.analysis.paths.connections`.
     cluster : Cluster, optional
         Goes before what packets tell, and adds nodes that have no traffic.
 
@@ -42,43 +36,39 @@ def node_facts(
     """
     outer = pl.concat(
         [
-            connections.select(
-                "vni", node=f"{end}_node", address=f"outer_{side}_ip", inner=inner
+            kinds.select(
+                "connections", "vni", node=f"{end}_node", address=f"outer_{side}_ip"
             )
-            for end, side, inner in (
-                ("entry", "client", pl.coalesce("snat_ip", "client_ip")),
-                ("backend", "backend", pl.lit(None, pl.String)),
-            )
+            for end, side in (("entry", "client"), ("backend", "backend"))
         ]
-    ).filter(pl.col("node").is_not_null() & pl.col("address").is_not_null())
+    ).drop_nulls(["node", "address"])
     is_own = pl.col("snat_ip").is_not_null() | (
         pl.col("client_pod").is_null() & pl.col("client_node").is_not_null()
     )
-    lent = connections.filter(pl.col("outer_client_ip").is_not_null() & is_own).select(
+    lent = kinds.filter(pl.col("outer_client_ip").is_not_null() & is_own).select(
+        "connections",
         node="entry_node",
         tunnel_address=pl.coalesce("snat_ip", "client_ip"),
         outer="outer_client_ip",
     )
+    count = pl.col("flow_ids").list.len()
     devices = (
-        flows.select(
-            node=host_of("point"),
-            device=device_of("point"),
-            is_tunneled=pl.col("tunnel").is_not_null(),
+        flows.drop_nulls("device")
+        .group_by("device", node="host")
+        .agg(
+            tunneled=count.filter(pl.col("tunnel").is_not_null()).sum(),
+            flows=count.sum(),
         )
-        .drop_nulls("device")
-        .group_by("node", "device")
-        .agg(tunneled=pl.col("is_tunneled").sum(), flows=pl.len())
         .sort("tunneled", "flows", "device", descending=[True, True, False])
     )
     told = (
         pl.concat(
             [
-                outer.group_by("node").agg(
-                    address=pl.col("address").mode().min(), vni=pl.col("vni").min()
-                ),
-                connections.select(node="entry_node"),
-                connections.select(node="backend_node"),
-                connections.select(node="client_node"),
+                outer.select("node", "vni"),
+                _most_common("address", outer),
+                kinds.select(node="entry_node"),
+                kinds.select(node="backend_node"),
+                kinds.select(node="client_node"),
             ],
             how="diagonal",
         )
@@ -100,14 +90,13 @@ def node_facts(
             how="left",
         )
         .join(
-            lent.filter(pl.col("tunnel_address") != pl.col("outer"))
-            .drop_nulls()
-            .group_by("node")
-            .agg(pl.col("tunnel_address").mode().min()),
+            _most_common(
+                "tunnel_address",
+                lent.filter(pl.col("tunnel_address") != pl.col("outer")).drop_nulls(),
+            ),
             on="node",
             how="left",
         )
-        .collect()
     )
     stated = stated_nodes(cluster)
     names = ["address", "nic", "tunnel_device", "tunnel_address"]
@@ -119,6 +108,17 @@ def node_facts(
             "vni",
         )
         .sort("node")
+    )
+
+
+def _most_common(name: str, kinds: pl.DataFrame, of: str = "node") -> pl.DataFrame:
+    """Take what most connections have, of several such the least."""
+    return (
+        kinds.group_by(of, name)
+        .agg(pl.col("connections").sum())
+        .sort("connections", name, descending=[True, False])
+        .unique(of, keep="first")
+        .select(of, name)
     )
 
 
@@ -142,15 +142,13 @@ def stated_nodes(cluster: Cluster | None) -> pl.DataFrame:
     return pl.DataFrame(rows, dict.fromkeys(columns, pl.String), orient="row")
 
 
-def pod_facts(
-    connections: pl.LazyFrame, cluster: Cluster | None = None
-) -> pl.DataFrame:
+def pod_facts(kinds: pl.DataFrame, cluster: Cluster | None = None) -> pl.DataFrame:
     """Tabulate the pods that answer, or could have answered, what was called.
 
     Parameters
     ----------
-    connections : pl.LazyFrame
-        See :func:`analyzer.analysis.paths.connections.path_connections`.
+    kinds : pl.DataFrame
+        See :func:`analyzer.analysis.paths.connections.connection_kinds`.
     cluster : Cluster, optional
         Adds the endpoints of the services that were called and got nothing.
 
@@ -161,34 +159,22 @@ def pod_facts(
         ``node``, ``workload``, ``device`` (str: the host's side of its interface; null
         where not known), ``services`` (list of str).
     """
-    seen = (
-        connections.filter(pl.col("backend_ip").is_not_null())
-        .group_by("backend_ip")
-        .agg(
-            pod=pl.col("backend_pod").max(),
-            namespace=pl.col("backend_namespace").max(),
-            node=pl.col("backend_node").max(),
-            workload=pl.col("backend_workload").max(),
-            services=pl.col("service").drop_nulls().unique().sort(),
-        )
-        .rename({"backend_ip": "address"})
-        .collect()
+    answering = kinds.rename({"backend_ip": "address"}).drop_nulls("address")
+    seen = answering.group_by("address").agg(
+        pod=pl.col("backend_pod").max(),
+        namespace=pl.col("backend_namespace").max(),
+        node=pl.col("backend_node").max(),
+        workload=pl.col("backend_workload").max(),
+        services=pl.col("service").drop_nulls().unique().sort(),
     )
-    devices = (
-        connections.select("backend_ip", "backend_node", point="points")
-        .explode("point")
-        .drop_nulls("point")
-        .with_columns(host=host_of("point"), device=device_of("point"))
-        .filter(
-            (pl.col("host") == pl.col("backend_node"))
-            & pl.col("device").str.contains(_POD_DEVICE)
-        )
-        .group_by("backend_ip")
-        .agg(pl.col("device").mode().min())
-        .rename({"backend_ip": "address"})
-        .collect()
+    devices = _most_common(
+        "device",
+        answering.select("address", "connections", device="pod_devices")
+        .explode("device")
+        .drop_nulls("device"),
+        of="address",
     )
-    called = set(connections.select("service").collect()["service"].drop_nulls())
+    called = set(kinds["service"].drop_nulls())
     idle = _endpoints(cluster, called)
     return (
         pl.concat([seen, idle.join(seen, on="address", how="anti")])
@@ -233,13 +219,15 @@ def _endpoints(cluster: Cluster | None, services: set[str]) -> pl.DataFrame:
     )
 
 
-def example_connection(connections: pl.LazyFrame) -> pl.LazyFrame:
+def example_connection(kinds: pl.LazyFrame, connections: pl.LazyFrame) -> pl.LazyFrame:
     """Take the first of the connections that most happened to.
 
     Parameters
     ----------
+    kinds : pl.LazyFrame
+        See :func:`analyzer.analysis.paths.connections.connection_kinds`.
     connections : pl.LazyFrame
-        See :func:`analyzer.analysis.paths.connections.path_connections`.
+        The connections table.
 
     Returns
     -------
@@ -250,23 +238,31 @@ def example_connection(connections: pl.LazyFrame) -> pl.LazyFrame:
         ``backend_port``, ``entry_node``, ``backend_node``, ``tunnel``, ``vni``,
         ``outer_client_ip``, ``outer_backend_ip``.
     """
-    ends = ("client", "destination", "snat", "backend")
     events = (
         pl.col("outer_client_ip").is_not_null().cast(pl.UInt8) * 2
         + pl.col("snat_ip").is_not_null().cast(pl.UInt8)
         + pl.col("is_answered").cast(pl.UInt8)
     )
     return (
-        connections.filter(
+        kinds.filter(
             pl.col("service_evidence").is_in(["observed", "none"]),
             pl.col("backend_evidence") == "observed",
             pl.col("destination_ip") != pl.col("backend_ip"),
         )
+        .with_columns(connection_id=pl.col("connection_ids").list.min())
         .sort(events, "connection_id", descending=[True, False])
         .head(1)
+        .join(
+            connections.select("connection_id", "client_port", "snat_port"),
+            on="connection_id",
+        )
         .select(
             "connection_id",
-            *(f"{end}_{part}" for end in ends for part in ("ip", "port")),
+            *(
+                f"{end}_{part}"
+                for end in ("client", "destination", "snat", "backend")
+                for part in ("ip", "port")
+            ),
             "entry_node",
             "backend_node",
             "tunnel",

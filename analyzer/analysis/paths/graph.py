@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from analyzer.analysis.paths.connections import path_connections
+from analyzer.analysis.paths.connections import connection_kinds, flow_kinds
 from analyzer.analysis.paths.facts import example_connection, node_facts, pod_facts
 from analyzer.analysis.paths.selection import Selection, select
-from analyzer.analysis.paths.steps import path_edges, path_nodes, path_steps
+from analyzer.analysis.paths.steps import (
+    path_edges,
+    path_nodes,
+    path_steps,
+    path_sums,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,9 +31,12 @@ class PathGraph(NamedTuple):
     edges : pl.LazyFrame
         One row per step between two vertices, service and evidence, see
         :func:`analyzer.analysis.paths.path_edges`.
+    sums : pl.LazyFrame
+        One row per step of connections that are alike, see
+        :func:`analyzer.analysis.paths.path_sums`; what edges are sums of.
     steps : pl.LazyFrame
         One row per connection and step, see
-        :func:`analyzer.analysis.paths.path_steps`; what edges are sums of.
+        :func:`analyzer.analysis.paths.path_steps`; what ``sums`` are sums of.
     hosts : pl.LazyFrame
         One row per node of the cluster, see
         :func:`analyzer.analysis.paths.facts.node_facts`.
@@ -42,6 +50,7 @@ class PathGraph(NamedTuple):
 
     nodes: pl.LazyFrame
     edges: pl.LazyFrame
+    sums: pl.LazyFrame
     steps: pl.LazyFrame
     hosts: pl.LazyFrame
     pods: pl.LazyFrame
@@ -78,15 +87,17 @@ def path_graph(
     >>> graph = path_graph(open_tables("capture.tables"))  # doctest: +SKIP
     >>> graph.edges.filter(pl.col("dnat") > 0).collect()  # doctest: +SKIP
     """
-    every = path_connections(tables.connections, tables.flows).collect().lazy()
-    connections = select(every, selection) if selection else every
-    connections = connections.collect().lazy()  # asked several times
-    steps = path_steps(connections, tables.hops).collect().lazy()
+    shown = flow_kinds(tables.flows)
+    every = connection_kinds(tables.connections, shown)
+    chosen = select(every.lazy(), selection).collect() if selection else every
+    kinds = chosen.lazy()
+    sums = path_sums(kinds, tables.hops).collect(engine="streaming").lazy()
     return PathGraph(
-        path_nodes(connections, steps),
-        path_edges(steps),
-        steps,
-        node_facts(every, tables.flows, cluster).lazy(),
-        pod_facts(connections, cluster).lazy(),
-        example_connection(connections),
+        path_nodes(kinds, sums),
+        path_edges(sums),
+        sums,
+        path_steps(kinds, tables.connections, tables.hops),
+        node_facts(every, shown, cluster).lazy(),
+        pod_facts(chosen, cluster).lazy(),
+        example_connection(kinds, tables.connections),
     )

@@ -8,13 +8,13 @@ import polars as pl
 MEASURED = ("enter", "translate", "carry", "deliver")
 
 
-def path_routes(steps: pl.LazyFrame) -> pl.LazyFrame:
+def path_routes(sums: pl.LazyFrame) -> pl.LazyFrame:
     """Add up the connections that take the same way.
 
     Parameters
     ----------
-    steps : pl.LazyFrame
-        See :func:`analyzer.analysis.paths.path_steps`.
+    sums : pl.LazyFrame
+        See :func:`analyzer.analysis.paths.path_sums`.
 
     Returns
     -------
@@ -33,13 +33,14 @@ def path_routes(steps: pl.LazyFrame) -> pl.LazyFrame:
     def at(step: str, column: str) -> pl.Expr:
         return pl.col(column).filter(pl.col("step") == step).first()
 
+    connections = pl.col("connections")
     period = (pl.col("end_time").max() - pl.col("start_time").min()).dt
     keys = ["service", "front", "entry", "is_local", "tunnel", "backend"]
-    of_connection = (
-        steps.with_columns(_period=period.total_nanoseconds())
-        .group_by("connection_id", maintain_order=True)
+    of_kind = (
+        sums.with_columns(_period=period.total_nanoseconds())
+        .group_by("kind")
         .agg(
-            pl.col("service").first(),
+            pl.col("service", "connections", "octets").first(),
             client=at("call", "source"),
             front=at("call", "target"),
             entry=at("enter", "target"),
@@ -47,7 +48,6 @@ def path_routes(steps: pl.LazyFrame) -> pl.LazyFrame:
             & ~(pl.col("step") == "carry").any(),
             tunnel=at("carry", "tunnel"),
             backend=pl.coalesce(at("deliver", "target"), at("refuse", "target")),
-            octets=pl.col("octets").first(),
             lost_segments=pl.col("lost_segments").sum(),
             dnat=pl.col("dnat").any(),
             snat=pl.col("snat").any(),
@@ -65,16 +65,16 @@ def path_routes(steps: pl.LazyFrame) -> pl.LazyFrame:
         )
     )
     return (
-        of_connection.group_by(keys)
+        of_kind.group_by(keys)
         .agg(
             clients=pl.col("client").unique().sort(),
-            connections=pl.len().cast(pl.UInt64),
+            connections=connections.sum(),
             octets=pl.col("octets").sum(),
             per_second=pl.when(pl.col("_period").first() > 0).then(
-                pl.len() * 1e9 / pl.col("_period").first()
+                connections.sum() * 1e9 / pl.col("_period").first()
             ),
             **{
-                f"{name}_{step}": pl.col(f"{name}_{step}").median()
+                f"{name}_{step}": pl.col(f"{name}_{step}").explode().median()
                 if name == "latency"
                 else pl.col(f"{name}_{step}").max()
                 for step in MEASURED
@@ -82,7 +82,7 @@ def path_routes(steps: pl.LazyFrame) -> pl.LazyFrame:
             },
             lost_segments=pl.col("lost_segments").sum(),
             **{
-                name: pl.col(name).sum().cast(pl.UInt64)
+                name: connections.filter(pl.col(name)).sum()
                 for name in ("dnat", "snat", "unanswered")
             },
             service_evidence=pl.col("service_evidence").drop_nulls().unique().sort(),

@@ -1,4 +1,4 @@
-"""The steps of each connection's path, and what they add up to.
+"""The steps of connections' paths, and what they add up to.
 
 A path has up to five steps, in this order:
 
@@ -35,15 +35,16 @@ ELSEWHERE = "front/? elsewhere"
 
 _UNKNOWN = pl.lit("?")
 _DIRECT = ("front/Pod", "front/Node", "front/External")
+_STEP = pl.Enum(STEPS)
 
 
-def with_vertices(connections: pl.LazyFrame) -> pl.LazyFrame:
-    """Add the vertices of the graph that each connection passes.
+def with_vertices(kinds: pl.LazyFrame) -> pl.LazyFrame:
+    """Add the vertices of the graph that each kind of connection passes.
 
     Parameters
     ----------
-    connections : pl.LazyFrame
-        See :func:`analyzer.analysis.paths.connections.path_connections`.
+    kinds : pl.LazyFrame
+        See :func:`analyzer.analysis.paths.connections.connection_kinds`.
 
     Returns
     -------
@@ -102,61 +103,60 @@ def with_vertices(connections: pl.LazyFrame) -> pl.LazyFrame:
     is_rewritten = (pl.col("destination_ip") != pl.col("backend_ip")) | (
         pl.col("destination_port") != pl.col("backend_port")
     )
-    return (
-        connections.with_columns(
-            came_from=came_from, is_own=is_own, is_behind=is_behind
-        )
-        .with_columns(
-            client=pl.when("is_own")
-            .then(pl.format("client/{}", "client_node"))
-            .when("is_behind")
-            .then(pl.format("client/behind {}", "client_node"))
-            .otherwise(pl.format("client/{}", "client_ip")),
-            front=front,
-            entry=pl.format("entry/{}/{}", entry_node, "came_from"),
-            exit=pl.when(has_backend & ~is_local).then(
-                pl.format(
-                    "exit/{}/{}", entry_node, pl.col("tunnel").fill_null(_UNKNOWN)
-                )
-            ),
-            arrival=pl.when(has_backend & ~is_local).then(
-                pl.format(
-                    "arrival/{}/{}", backend_node, pl.col("tunnel").fill_null(_UNKNOWN)
-                )
-            ),
-            backend=pl.when(has_backend).then(
-                pl.format("backend/{}/{}", backend_node, "backend_ip")
-            ),
-            is_local=has_backend & is_local,
-            is_ended=~has_backend,
-            is_dnat=pl.when(pl.col("destination_ip").is_not_null())
-            .then(is_rewritten)
-            .when(pl.col("service_evidence") == "conntrack")
-            .then(statement=True),
-            is_snat=pl.when(pl.col("snat_ip").is_not_null())
-            .then(statement=True)
-            .when(
-                pl.col("destination_ip").is_not_null()
-                & (pl.col("backend_evidence") == "observed")
+    return kinds.with_columns(
+        came_from=came_from, is_own=is_own, is_behind=is_behind
+    ).with_columns(
+        client=pl.when("is_own")
+        .then(pl.format("client/{}", "client_node"))
+        .when("is_behind")
+        .then(pl.format("client/behind {}", "client_node"))
+        .otherwise(pl.format("client/{}", "client_ip")),
+        front=front,
+        entry=pl.format("entry/{}/{}", entry_node, "came_from"),
+        exit=pl.when(has_backend & ~is_local).then(
+            pl.format("exit/{}/{}", entry_node, pl.col("tunnel").fill_null(_UNKNOWN))
+        ),
+        arrival=pl.when(has_backend & ~is_local).then(
+            pl.format(
+                "arrival/{}/{}", backend_node, pl.col("tunnel").fill_null(_UNKNOWN)
             )
-            .then(statement=False),
+        ),
+        backend=pl.when(has_backend).then(
+            pl.format("backend/{}/{}", backend_node, "backend_ip")
+        ),
+        is_local=has_backend & is_local,
+        is_ended=~has_backend,
+        is_dnat=pl.when(pl.col("destination_ip").is_not_null())
+        .then(is_rewritten)
+        .when(pl.col("service_evidence") == "conntrack")
+        .then(statement=True),
+        is_snat=pl.when(pl.col("snat_ip").is_not_null())
+        .then(statement=True)
+        .when(
+            pl.col("destination_ip").is_not_null()
+            & (pl.col("backend_evidence") == "observed")
         )
-        .with_columns(
-            unanswered=~pl.col("is_answered")
-            | pl.col("tcp_state").is_in(["S0", "REJ"]).fill_null(value=False),
-        )
+        .then(statement=False),
     )
 
 
-def hop_steps(connections: pl.LazyFrame, hops: pl.LazyFrame) -> pl.LazyFrame:
+def hop_steps(kinds: pl.LazyFrame, hops: pl.LazyFrame) -> pl.LazyFrame:
     """Tell to which step of its path each hop belongs, and add them up.
+
+    Parameters
+    ----------
+    kinds : pl.LazyFrame
+        See :func:`analyzer.analysis.paths.connections.connection_kinds`.
+    hops : pl.LazyFrame
+        The hops table.
 
     Returns
     -------
     pl.LazyFrame
-        One row per connection and step that was measured: ``latency`` (duration, the
-        sum of the hops' medians towards the backend; null if one is not known),
-        ``clock_bound`` (duration), ``lost_segments`` (u64, both ways).
+        One row per connection and step that was measured: ``connection_id``, ``kind``,
+        ``step``, ``latency`` (duration, the sum of the hops' medians towards the
+        backend; null if one is not known), ``clock_bound`` (duration),
+        ``lost_segments`` (u64, both ways).
 
     Notes
     -----
@@ -165,83 +165,87 @@ def hop_steps(connections: pl.LazyFrame, hops: pl.LazyFrame) -> pl.LazyFrame:
     ``translate``, from that to the first one on the backend's node ``carry``, and what
     follows ``deliver``. A hop that passes over a node belongs to no step.
     """
-    ends = connections.select(
-        "connection_id", "entry_node", "backend_node", "backend_pod"
-    )
+    # Few names at millions of hops: their numbers are compared.
+    ends = kinds.select(
+        "kind",
+        pl.col("entry_node", "backend_node", "backend_pod").cast(pl.Categorical),
+        connection_id="connection_ids",
+    ).explode("connection_id")
+    points = pl.concat([hops.select(point=f"{end}_point") for end in ("from", "to")])
+    hosts = points.unique().with_columns(host=host_of("point").cast(pl.Categorical))
 
-    def place(point: str) -> pl.Expr:
-        host = host_of(point)
-        is_behind = (host == pl.col("backend_node")) | (host == pl.col("backend_pod"))
+    def place(host: str) -> pl.Expr:
+        at = pl.col(host)
+        is_behind = (at == pl.col("backend_node")) | (at == pl.col("backend_pod"))
         return (
             pl.when(is_behind.fill_null(value=False))
             .then(2)
-            .when((host == pl.col("entry_node")).fill_null(value=False))
+            .when((at == pl.col("entry_node")).fill_null(value=False))
             .then(1)
             .otherwise(0)
         )
 
-    is_forward = pl.col("direction").cast(pl.String) == "to_backend"
+    is_forward = pl.col("direction") == "to_backend"
     is_local = (pl.col("entry_node") == pl.col("backend_node")).fill_null(value=False)
     before, behind = pl.col("before"), pl.col("behind")
     step = (
         pl.when((before == 0) & (behind == 0))
-        .then(pl.lit("enter"))
+        .then(pl.lit("enter", _STEP))
         .when((before == 0) & (behind == pl.when(is_local).then(2).otherwise(1)))
-        .then(pl.lit("enter"))
+        .then(pl.lit("enter", _STEP))
         .when((before == 1) & (behind == 1))
-        .then(pl.lit("translate"))
+        .then(pl.lit("translate", _STEP))
         .when((before == 1) & (behind == 2))
-        .then(pl.lit("carry"))
+        .then(pl.lit("carry", _STEP))
         .when((before == 2) & (behind == 2))
-        .then(pl.lit("deliver"))
+        .then(pl.lit("deliver", _STEP))
     )
-    there = pl.col("latency_p50").filter("is_forward")
+    forward = pl.when("is_forward").then(pl.col("latency_p50", "clock_bound"))
     return (
         hops.join(ends, on="connection_id")
-        .with_columns(is_forward=is_forward, _from=place("from_point"))
-        .with_columns(_to=place("to_point"))
+        .join(hosts, left_on="from_point", right_on="point", how="left")
+        .join(hosts, left_on="to_point", right_on="point", how="left", suffix="_to")
+        .with_columns(is_forward=is_forward, _from=place("host"), _to=place("host_to"))
         .with_columns(
             before=pl.when("is_forward").then("_from").otherwise("_to"),
             behind=pl.when("is_forward").then("_to").otherwise("_from"),
         )
-        .with_columns(step=step)
+        .select(
+            "connection_id",
+            "kind",
+            "lost_segments",
+            forward,
+            step=step,
+            is_unknown=pl.col("is_forward") & pl.col("latency_p50").is_null(),
+        )
         .filter(pl.col("step").is_not_null())
         .group_by("connection_id", "step")
         .agg(
-            latency=pl.when(there.null_count() == 0).then(there.sum()),
-            clock_bound=pl.col("clock_bound").filter("is_forward").sum(),
-            lost_segments=pl.col("lost_segments").sum(),
+            pl.col("kind").first(),
+            pl.col("latency_p50", "clock_bound", "lost_segments").sum(),
+            pl.col("is_unknown").any(),
         )
-        .with_columns(
-            clock_bound=pl.when(pl.col("latency").is_not_null()).then("clock_bound")
+        .select(
+            "connection_id",
+            "kind",
+            "step",
+            "lost_segments",
+            latency=pl.when(~pl.col("is_unknown")).then("latency_p50"),
+            clock_bound=pl.when(~pl.col("is_unknown")).then("clock_bound"),
         )
     )
 
 
-def path_steps(connections: pl.LazyFrame, hops: pl.LazyFrame) -> pl.LazyFrame:
-    """Give each connection's path as steps from vertex to vertex.
-
-    Parameters
-    ----------
-    connections : pl.LazyFrame
-        See :func:`analyzer.analysis.paths.connections.path_connections`.
-    hops : pl.LazyFrame
-        The hops table.
+def kind_steps(kinds: pl.LazyFrame) -> pl.LazyFrame:
+    """Give the path of each kind of connection as steps from vertex to vertex.
 
     Returns
     -------
     pl.LazyFrame
-        One row per connection and step, in this order: ``connection_id``, ``step``
-        (see :data:`STEPS`), ``source``, ``target`` (str, ids of vertices), ``service``
-        (str), ``is_observed`` (bool: a capture shows this step), ``evidence`` (str: how
-        it is known, that of the service for the first two steps, else of the backend),
-        ``octets``, ``packets``
-        (u64, of the connection), ``latency``, ``clock_bound``, ``lost_segments`` (see
-        :func:`hop_steps`), ``dnat``, ``snat`` (bool: rewritten in this step),
-        ``unanswered`` (bool), ``start_time``, ``end_time``, ``tunnel``, ``vni``,
-        ``outer_client_ip``, ``outer_backend_ip``.
+        One row per kind and step: ``kind`` and the columns of :func:`path_steps` but
+        for what connections of a kind differ in.
     """
-    found = with_vertices(connections)
+    found = with_vertices(kinds)
     told = pl.col("service_evidence").is_in(["observed", "none"])
     seen_called = told & ~pl.col("front").is_in([UNSEEN, ELSEWHERE])
     has_seen = pl.col("backend_evidence") == "observed"
@@ -287,40 +291,109 @@ def path_steps(connections: pl.LazyFrame, hops: pl.LazyFrame) -> pl.LazyFrame:
 
     parts = [
         found.select(
-            "connection_id",
+            "kind",
             "service",
-            "octets",
-            "start_time",
-            "end_time",
+            "unanswered",
             "tunnel",
             "vni",
             "outer_client_ip",
             "outer_backend_ip",
-            "unanswered",
-            step=pl.lit(step),
+            step=pl.lit(step, _STEP),
             evidence=evidence(step),
-            _order=pl.lit(number),
             source=source,
             target=target,
             is_observed=is_observed.fill_null(value=False),
-            packets=pl.col("client_packets") + pl.col("backend_packets"),
             dnat=dnat.fill_null(value=False),
             snat=snat.fill_null(value=False),
             _wanted=pl.col("is_ended") if step == "refuse" else pl.lit(value=True),
         )
-        for number, (step, (source, target, is_observed, dnat, snat)) in enumerate(
-            plans.items()
-        )
+        for step, (source, target, is_observed, dnat, snat) in plans.items()
     ]
     return (
         pl.concat(parts)
-        .filter(
-            pl.col("_wanted")
-            & pl.col("source").is_not_null()
-            & pl.col("target").is_not_null()
+        .filter("_wanted")
+        .drop("_wanted")
+        .drop_nulls(["source", "target"])
+    )
+
+
+def path_sums(kinds: pl.LazyFrame, hops: pl.LazyFrame) -> pl.LazyFrame:
+    """Add up the steps of connections that are alike.
+
+    Parameters
+    ----------
+    kinds : pl.LazyFrame
+        See :func:`analyzer.analysis.paths.connections.connection_kinds`.
+    hops : pl.LazyFrame
+        The hops table.
+
+    Returns
+    -------
+    pl.LazyFrame
+        One row per kind of connection and step: ``kind`` and the columns of
+        :func:`path_steps`, of which ``octets``, ``packets``, ``lost_segments`` are
+        sums, ``start_time`` and ``end_time`` the first and last, ``clock_bound`` the
+        largest and ``latency`` a list of those that were measured, null if not known;
+        and ``connections`` (u64: how many there are).
+    """
+    measured = (
+        hop_steps(kinds, hops)
+        .group_by("kind", "step")
+        .agg("latency", pl.col("clock_bound").max(), pl.col("lost_segments").sum())
+    )
+    of_all = kinds.select(
+        "kind", "connections", "octets", "packets", "start_time", "end_time"
+    )
+    return (
+        kind_steps(kinds)
+        .join(of_all, on="kind")
+        .join(measured, on=["kind", "step"], how="left")
+    )
+
+
+def path_steps(
+    kinds: pl.LazyFrame, connections: pl.LazyFrame, hops: pl.LazyFrame
+) -> pl.LazyFrame:
+    """Give each connection's path as steps from vertex to vertex.
+
+    Parameters
+    ----------
+    kinds : pl.LazyFrame
+        See :func:`analyzer.analysis.paths.connections.connection_kinds`.
+    connections, hops : pl.LazyFrame
+        The tables of that name.
+
+    Returns
+    -------
+    pl.LazyFrame
+        One row per connection and step, in this order: ``connection_id``, ``step``
+        (see :data:`STEPS`), ``source``, ``target`` (str, ids of vertices), ``service``
+        (str), ``is_observed`` (bool: a capture shows this step), ``evidence`` (str: how
+        it is known, that of the service for the first two steps, else of the backend),
+        ``octets``, ``packets``
+        (u64, of the connection), ``latency``, ``clock_bound``, ``lost_segments`` (see
+        :func:`hop_steps`), ``dnat``, ``snat`` (bool: rewritten in this step),
+        ``unanswered`` (bool), ``start_time``, ``end_time``, ``tunnel``, ``vni``,
+        ``outer_client_ip``, ``outer_backend_ip``.
+    """
+    own = connections.select(
+        "connection_id",
+        "start_time",
+        "end_time",
+        octets=pl.col("client_bytes") + pl.col("backend_bytes"),
+        packets=pl.col("client_packets") + pl.col("backend_packets"),
+    )
+    return (
+        kinds.select("kind", connection_id="connection_ids")
+        .explode("connection_id")
+        .join(own, on="connection_id")
+        .join(kind_steps(kinds), on="kind")
+        .join(
+            hop_steps(kinds, hops).drop("kind"),
+            on=["connection_id", "step"],
+            how="left",
         )
-        .join(hop_steps(connections, hops), on=["connection_id", "step"], how="left")
-        .sort("connection_id", "_order")
+        .sort("connection_id", "step")
         .select(
             "connection_id",
             "step",
@@ -348,14 +421,14 @@ def path_steps(connections: pl.LazyFrame, hops: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def path_edges(
-    steps: pl.LazyFrame, by: tuple[str, ...] = ("service", "is_observed", "evidence")
+    sums: pl.LazyFrame, by: tuple[str, ...] = ("service", "is_observed", "evidence")
 ) -> pl.LazyFrame:
     """Add up the connections that take the same step.
 
     Parameters
     ----------
-    steps : pl.LazyFrame
-        See :func:`path_steps`.
+    sums : pl.LazyFrame
+        See :func:`path_sums`.
     by : tuple of str
         Columns to tell apart beside ``step``, ``source`` and ``target``.
 
@@ -365,7 +438,7 @@ def path_edges(
         One row per step, source, target and value of ``by``, sorted by them, steps in
         the order of the path: ``connections``, ``octets``, ``packets`` (u64),
         ``per_second`` (f64: connections per second between the first and the last
-        packet of all ``steps``; null if they are one moment), ``measured`` (u64:
+        packet of all ``sums``; null if they are one moment), ``measured`` (u64:
         connections with a latency), ``latency`` (duration, their median),
         ``clock_bound`` (duration, the largest), ``lost_segments`` (u64), ``dnat``,
         ``snat``, ``unanswered`` (u64, connections), ``tunnel``, ``vni``,
@@ -374,23 +447,23 @@ def path_edges(
     keys = ["step", "source", "target", *by]
     ns = pl.col("end_time").max() - pl.col("start_time").min()
     period = ns.dt.total_nanoseconds(fractional=False)
-    rank = {step: number for number, step in enumerate(STEPS)}
+    connections = pl.col("connections")
+    latency = pl.col("latency").explode()
     return (
-        steps.with_columns(_period=period)
+        sums.with_columns(_period=period)
         .group_by(keys)
         .agg(
-            connections=pl.len().cast(pl.UInt64),
-            octets=pl.col("octets").sum(),
-            packets=pl.col("packets").sum(),
+            connections.sum(),
+            pl.col("octets", "packets").sum(),
             per_second=pl.when(pl.col("_period").first() > 0).then(
-                pl.len() * 1e9 / pl.col("_period").first()
+                connections.sum() * 1e9 / pl.col("_period").first()
             ),
-            measured=pl.col("latency").count().cast(pl.UInt64),
-            latency=pl.col("latency").median(),
+            measured=latency.count().cast(pl.UInt64),
+            latency=latency.median(),
             clock_bound=pl.col("clock_bound").max(),
             lost_segments=pl.col("lost_segments").sum(),
             **{
-                name: pl.col(name).sum().cast(pl.UInt64)
+                name: connections.filter(pl.col(name)).sum()
                 for name in ("dnat", "snat", "unanswered")
             },
             **{
@@ -398,21 +471,34 @@ def path_edges(
                 for name in ("tunnel", "vni", "outer_client_ip", "outer_backend_ip")
             },
         )
-        .with_columns(_rank=pl.col("step").replace_strict(rank))
-        .sort("_rank", "source", "target", *by, nulls_last=True)
-        .drop("_rank")
+        .sort(*keys, nulls_last=True)
     )
 
 
-def path_nodes(connections: pl.LazyFrame, steps: pl.LazyFrame) -> pl.LazyFrame:
+def path_passing(sums: pl.LazyFrame) -> pl.LazyFrame:
+    """Count the connections that pass each vertex: ``id``, and sums."""
+    return (
+        pl.concat(
+            [
+                sums.select("kind", "connections", "octets", id=end)
+                for end in ("source", "target")
+            ]
+        )
+        .unique(["kind", "id"])
+        .group_by("id")
+        .agg(pl.col("connections", "octets").sum())
+    )
+
+
+def path_nodes(kinds: pl.LazyFrame, sums: pl.LazyFrame) -> pl.LazyFrame:
     """Describe the vertices that connections pass.
 
     Parameters
     ----------
-    connections : pl.LazyFrame
-        See :func:`analyzer.analysis.paths.connections.path_connections`.
-    steps : pl.LazyFrame
-        See :func:`path_steps`; vertices that it does not name are left out.
+    kinds : pl.LazyFrame
+        See :func:`analyzer.analysis.paths.connections.connection_kinds`.
+    sums : pl.LazyFrame
+        See :func:`path_sums`; vertices that it does not name are left out.
 
     Returns
     -------
@@ -423,7 +509,7 @@ def path_nodes(connections: pl.LazyFrame, steps: pl.LazyFrame) -> pl.LazyFrame:
         ``workload``, ``service`` (str, null where not known or where there are
         several), ``connections``, ``octets`` (u64, of connections that pass it).
     """
-    found = with_vertices(connections)
+    found = with_vertices(kinds)
     has_address = ~pl.col("front").is_in([*_DIRECT, UNSEEN, ELSEWHERE])
     port = pl.lit(None, pl.UInt16)
     text = pl.lit(None, pl.String)
@@ -510,12 +596,6 @@ def path_nodes(connections: pl.LazyFrame, steps: pl.LazyFrame) -> pl.LazyFrame:
             )
         ]
     )
-    passing = pl.concat(
-        [
-            steps.select("connection_id", "octets", id=end)
-            for end in ("source", "target")
-        ]
-    ).unique(["connection_id", "id"])
     return (
         vertices.group_by("id", "lane")
         .agg(
@@ -524,11 +604,6 @@ def path_nodes(connections: pl.LazyFrame, steps: pl.LazyFrame) -> pl.LazyFrame:
             .alias(name)
             for name in columns
         )
-        .join(
-            passing.group_by("id").agg(
-                connections=pl.len().cast(pl.UInt64), octets=pl.col("octets").sum()
-            ),
-            on="id",
-        )
+        .join(path_passing(sums), on="id")
         .sort("id")
     )

@@ -24,6 +24,14 @@ _NAMES = (
     *("backend_ip", "backend_pod", "backend_namespace", "backend_workload"),
     *("backend_node", "client_pod", "client_node", "service_evidence"),
 )
+#: What is told of the calls of subjects.
+_TOLD = (
+    *("connection_id", "start_time", "end_time", "points"),
+    *("backend", "backend_node", "backend_packets"),
+    *("client", "client_port", "client_node", "entry_node"),
+    *("service_namespace", "service_name", "service_port_name", "destination_kind"),
+    *("is_outside", "is_v6", "is_whole", *UNITS),
+)
 
 
 def subjects(
@@ -45,10 +53,11 @@ def subjects(
         (str: Service, DaemonSet or Address), ``subject`` (str: namespace/name, or the
         address and port that was called where no service is known to have it),
         ``connection_id``, ``backend`` (str, the pod's name, else address and port; null
-        if unknown), ``backend_node``, ``client``, ``entry_node``, ``is_outside``,
-        ``is_v6``, ``is_whole`` (bool: seen before DNAT, so that it would be seen
-        whichever backend it got), ``start_time``, ``end_time``, ``points``, the names
-        of the service's port, and each of :data:`UNITS` (f64, duration in seconds).
+        if unknown), ``backend_node``, ``client``, ``client_port``, ``client_node``,
+        ``entry_node``, ``is_outside``, ``is_v6``, ``is_whole`` (bool: seen before DNAT,
+        so that it would be seen whichever backend it got), ``start_time``,
+        ``end_time``, ``points``, ``backend_packets``, the names of the service's port,
+        ``destination_kind``, and each of :data:`UNITS` (f64, duration in seconds).
 
     Notes
     -----
@@ -57,8 +66,8 @@ def subjects(
     backends are of the DaemonSet.
     """
     calls = _calls(connections)
-    of_workload = _workloads(calls, proxies, cluster)
-    services = calls.filter(pl.col("service_name").is_not_null()).with_columns(
+    services = calls.filter(pl.col("service_name").is_not_null()).select(
+        *_TOLD,
         subject_kind=pl.lit("Service"),
         subject=pl.concat_str(
             pl.col("service_namespace").fill_null("default"),
@@ -66,15 +75,16 @@ def subjects(
             separator="/",
         ),
     )
-    daemon_sets = of_workload.with_columns(
+    daemon_sets = _workloads(calls, proxies, cluster).select(
+        *_TOLD,
         subject_kind=pl.lit("DaemonSet"),
         subject=pl.concat_str(
             pl.col("workload_namespace").fill_null("default"),
             pl.col("workload").str.strip_prefix("DaemonSet/"),
             separator="/",
         ),
-    ).select(services.columns)
-    addresses = _addresses(calls).select(services.columns)
+    )
+    addresses = _addresses(calls).select(*_TOLD, "subject_kind", "subject")
     return pl.concat([services, daemon_sets, addresses]).sort(
         "subject_kind", "subject", "start_time", "connection_id"
     )
@@ -99,7 +109,10 @@ def _calls(connections: pl.LazyFrame) -> pl.DataFrame:
     seconds = (pl.col("end_time") - pl.col("start_time")).dt.total_nanoseconds() / 1e9
     return (
         connections.with_columns(pl.col(_NAMES).cast(pl.String))
-        .with_columns(
+        .select(
+            *_NAMES,
+            *("connection_id", "start_time", "end_time", "points"),
+            *("client_port", "destination_port", "backend_port", "backend_packets"),
             is_outside=pl.col("client_node").is_null() & pl.col("client_pod").is_null(),
             is_v6=is_v6(pl.coalesce("backend_ip", "destination_ip")),
             is_whole=pl.col("service_evidence").is_in(["observed"])

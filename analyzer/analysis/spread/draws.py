@@ -99,9 +99,9 @@ class Draws:
     @property
     def is_possible(self) -> NDArray[np.bool_]:
         """Whether what was chosen is what could be chosen; so if nobody can tell."""
-        chances = self.chances[self.ways]
-        at = np.arange(len(self))
-        return np.asarray((chances[at, self.chosen] > 0) | (chances.sum(axis=1) == 0))
+        is_untold = self.chances.sum(axis=1, keepdims=True) == 0
+        is_possible = (self.chances > 0) | is_untold
+        return np.asarray(is_possible[self.ways, self.chosen])
 
     @property
     def are_alike(self) -> bool:
@@ -115,8 +115,7 @@ def draws(
     unit: str,
     *,
     sticky: NDArray[np.bool_],
-    evenly: bool = False,
-) -> Draws:
+) -> tuple[Draws, Draws]:
     """Take the independent choices out of calls.
 
     Parameters
@@ -129,8 +128,11 @@ def draws(
     sticky : array of bool, (fronts,)
         In which of the expectation's fronts clients stay with their backends, so that
         a client is one choice at each node.
-    evenly : bool
-        Whether to take every backend for as likely, whatever the rules say.
+
+    Returns
+    -------
+    tuple of Draws
+        As the rules say, and with every backend as likely, whatever the rules say.
     """
     entry_nodes = tuple(calls["entry_node"].drop_nulls().unique().sort())
     numbers = {name: number for number, name in enumerate(expected.backends)}
@@ -150,26 +152,26 @@ def draws(
         known = known.group_by(
             "client", "entry_node", "chosen", "way", alone=alone, maintain_order=True
         ).agg(pl.col("weight").sum(), pl.col("time", "connection").first())
-    return _with_ways_once(
-        Draws(
-            expected.backends,
-            expected.even if evenly else expected.chances,
-            known["way"].to_numpy(),
-            known["chosen"].to_numpy(),
-            known["weight"].to_numpy(),
-            known["time"].to_numpy(),
-            known["connection"].to_numpy(),
+    found = Draws(
+        expected.backends,
+        expected.chances,
+        known["way"].to_numpy(),
+        known["chosen"].to_numpy(),
+        known["weight"].to_numpy(),
+        known["time"].to_numpy(),
+        known["connection"].to_numpy(),
+        entry_nodes,
+        known["entry_node"]
+        .replace_strict(
             entry_nodes,
-            known["entry_node"]
-            .replace_strict(
-                entry_nodes,
-                range(len(entry_nodes)),
-                default=-1,
-                return_dtype=pl.Int64,
-            )
-            .to_numpy(),
+            range(len(entry_nodes)),
+            default=-1,
+            return_dtype=pl.Int64,
         )
+        .to_numpy(),
     )
+    even = replace(found, chances=expected.even)
+    return _with_ways_once(found), _with_ways_once(even)
 
 
 def by_node(found: Draws, nodes: Mapping[str, str | None]) -> Draws:

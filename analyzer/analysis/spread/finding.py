@@ -20,8 +20,6 @@ from analyzer.words import plural
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from analyzer.analysis.spread.causes import Heavy, ShareChange
     from analyzer.analysis.spread.choice import Choice, Proxies
     from analyzer.analysis.spread.draws import Draws
@@ -167,8 +165,9 @@ def find(
     stay_at_home = causes.stay_on_entry_node(calls)
     if not is_told and not stay_at_home and causes.clients_stay(calls):
         sticky[:] = True
-    choices = _draws(calls, expected, unit, by, everyone, sticky)
-    even = _draws(calls, expected, unit, by, everyone, sticky, evenly=True)
+    choices, even = draws(calls, expected, unit, sticky=sticky)
+    if by == "node":
+        choices, even = by_node(choices, everyone), by_node(even, everyone)
     found.groups = _with_shares(
         _with_shown(groups, even),
         unit,
@@ -228,20 +227,6 @@ def _groups(
         .drop("told")
         .sort("group", nulls_last=True)
     )
-
-
-def _draws(
-    calls: pl.DataFrame,
-    expected: Expectation,
-    unit: str,
-    by: str,
-    nodes: Mapping[str, str | None],
-    sticky: NDArray[np.bool_],
-    *,
-    evenly: bool = False,
-) -> Draws:
-    found = draws(calls, expected, unit, sticky=sticky, evenly=evenly)
-    return by_node(found, nodes) if by == "node" else found
 
 
 def _expected_shares(choices: Draws) -> dict[str, float]:

@@ -151,6 +151,7 @@ class Plan(Measure):
             key=lambda each: (
                 workload_of(pods.get(each), ids.get(each)),
                 natural(pods[each].pod if each in pods else each),
+                natural(each),
             ),
         ):
             pod, vertex = pods.get(key), ids.get(key)
