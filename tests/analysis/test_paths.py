@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from analyzer.analysis.paths import Selection, path_graph
 from analyzer.errors import QueryError
+from analyzer.tables import Tables
 from tests.recordings import SCENARIOS, cluster, tables, truth
 
 VIRTUAL = ("ClusterIP", "NodePort", "LoadBalancer")
@@ -135,6 +138,17 @@ def test_rates_and_latencies_are_those_of_the_tables(scenario, edges, connection
         assert edge["measured"] == found.height
         assert edge["latency"] == found["latency_p50"].median()
         assert edge["clock_bound"] == found["clock_bound"].max()
+
+
+def test_what_was_measured_one_way_has_no_latency_the_other_way():
+    whole = tables("nodeport")
+    hops = whole.arrow("hops")
+    answers = hops.filter(pc.equal(hops["direction"].cast(pa.utf8()), "to_client"))
+    made = {name: whole.arrow(name) for name in ("flows", "connections")}
+    edges = path_graph(Tables(made | {"hops": answers}, [])).edges.collect()
+    assert edges["measured"].sum() == 0
+    assert edges["latency"].null_count() == edges.height
+    assert path_graph(whole).edges.collect()["measured"].sum() > 0
 
 
 def test_rewrites_are_those_of_conntrack(scenario):

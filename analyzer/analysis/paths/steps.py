@@ -214,6 +214,7 @@ def hop_steps(kinds: pl.LazyFrame, hops: pl.LazyFrame) -> pl.LazyFrame:
             "connection_id",
             "kind",
             "lost_segments",
+            "is_forward",
             forward,
             step=step,
             is_unknown=pl.col("is_forward") & pl.col("latency_p50").is_null(),
@@ -223,15 +224,15 @@ def hop_steps(kinds: pl.LazyFrame, hops: pl.LazyFrame) -> pl.LazyFrame:
         .agg(
             pl.col("kind").first(),
             pl.col("latency_p50", "clock_bound", "lost_segments").sum(),
-            pl.col("is_unknown").any(),
+            is_known=pl.col("is_forward").any() & ~pl.col("is_unknown").any(),
         )
         .select(
             "connection_id",
             "kind",
             "step",
             "lost_segments",
-            latency=pl.when(~pl.col("is_unknown")).then("latency_p50"),
-            clock_bound=pl.when(~pl.col("is_unknown")).then("clock_bound"),
+            latency=pl.when("is_known").then("latency_p50"),
+            clock_bound=pl.when("is_known").then("clock_bound"),
         )
     )
 
