@@ -223,9 +223,10 @@ cdef inline void write_row(
     cdef int o = originator_of(head)
     cdef int r = 1 - o
     cdef bint tcp = head.protocol == PROTOCOL_TCP
-    # Later fragments whose first one was not seen have neither ports nor a type.
+    # Later fragments whose first one was not seen have neither ports nor a type, and
+    # what was cut behind the IP header has no ports. Nobody sends from 0 to 0.
     cdef bint ports = has_ports(head.protocol) and (
-        head.ports[0] != 0 or head.ports[1] != 0 or fragments_of(head, tail) == 0
+        head.ports[0] != 0 or head.ports[1] != 0
     )
     cdef bint icmp = is_icmp(head) and head.ports[1] != ICMP_UNKNOWN
     cdef bint icmp_id = icmp and head.ports[0] != ICMP_ERROR_PORTS and (
