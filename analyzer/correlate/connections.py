@@ -377,13 +377,14 @@ def _entry_node(roles: pl.DataFrame) -> pl.Expr:
     """Tell on which node a connection was translated, else which one it met first.
 
     A NodePort is translated by the node that it names, masquerading by the node whose
-    address it takes, a pod's or a node's own call where they are. What comes in from
-    outside enters where its first tunnel begins, or at the node that first saw it.
+    address it takes, a pod's or a node's own call where they are, unless it took an
+    address that nobody is known to have. What comes in from outside enters where its
+    first tunnel begins, or at the node that first saw it.
     """
     nodes = roles.filter(pl.col("role").is_in(["node", "tunnel"]))
-    own = pl.col("source_role").is_in(["node", "tunnel"]) & (
-        pl.col("source") != pl.col("client")
-    )
+    is_masked = pl.col("source") != pl.col("client")
+    own = pl.col("source_role").is_in(["node", "tunnel"]) & is_masked
+    is_inside = pl.col("client_role").is_in(["pod", "node", "tunnel"])
     is_node_port = (pl.col("destination_role") == "node") & (
         pl.col("is_rewritten") | (pl.col("fronts") > 0)
     )
@@ -402,7 +403,9 @@ def _entry_node(roles: pl.DataFrame) -> pl.Expr:
         .then(None)
         .when(own)
         .then("source_node")
-        .when(pl.col("client_role").is_in(["pod", "node", "tunnel"]))
+        .when(is_inside & pl.col("source_role").is_null() & is_masked)
+        .then(None)
+        .when(is_inside)
         .then("client_node")
         .when("is_tunneled")
         .then(outer)

@@ -13,7 +13,7 @@ import polars as pl
 
 from analyzer.cluster.inferred import INITIAL_TTLS
 from analyzer.correlate.services import SERVICE, among
-from analyzer.tables.expressions import ip_and_port
+from analyzer.tables.expressions import ip_and_port, is_v6
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -228,7 +228,10 @@ def _facts(
     protocol = pl.col("protocol")
     # On an overlay device, and where it is not known who the nodes are, a host's own
     # call looks like a pod's.
-    are_hosts_known = pl.lit(bool((roles["role"] == "tunnel").any()))
+    tunnels = roles.filter(pl.col("role") == "tunnel").select(is_v6("address"))
+    versions = frozenset(
+        6 if each else 4 for each in tunnels.to_series().unique().drop_nulls()
+    )
     is_initial = pl.col("client_ttl").is_in(INITIAL_TTLS).fill_null(value=False)
     from_outside = pl.col("client_role") == "external"
     is_external = pl.col("role") == "external"
@@ -250,6 +253,7 @@ def _facts(
         is_ruled=among(known.ruled, "destination_ip"),
         is_checked=among(known.checked, "destination_ip"),
         is_host_known=among(known.hosts, "destination_ip"),
+        are_hosts_seen=among(versions, "destination_ip"),
         is_echo=(protocol == "icmp") | (protocol == "icmp6"),
         is_rewritten=_is_rewritten(),
     )
@@ -270,7 +274,7 @@ def _facts(
                 from_outside
                 & ~pl.col("is_overlay")
                 & ~pl.col("is_pod_side")
-                & are_hosts_known
+                & pl.col("are_hosts_seen")
             )
         )
     )
