@@ -345,7 +345,8 @@ def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
     """Add the service that answers at the destination, if only one fits.
 
     Where services had the same port at different times, the backend that was seen
-    decides between them.
+    decides between them. What another port answered was not sent there by a service
+    that has none like it: a node's port or a balancer's was another service's then.
     """
     if known.fronts.is_empty():
         return connections.with_columns(
@@ -372,8 +373,21 @@ def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
         .select("end", *SERVICE[:2], fits=pl.lit(value=True))
         .unique()
     )
+    ports = (
+        known.endpoints.lazy()
+        .filter(pl.col("end").is_not_null())
+        .group_by(*SERVICE)
+        .agg(ports=(pl.col("end") % 65536).unique())
+    )
+    may_answer = (
+        (pl.col("kind") == "ClusterIP")
+        | (pl.col("destination") == pl.col("backend"))
+        | pl.col("ports").list.contains(pl.col("backend") % 65536)
+    )
     found = (
-        matches.join(
+        matches.join(ports, on=SERVICE, how="left", nulls_equal=True)
+        .filter(may_answer.fill_null(value=True))
+        .join(
             fits,
             left_on=["backend", *SERVICE[:2]],
             right_on=["end", *SERVICE[:2]],

@@ -9,6 +9,7 @@ from tests.correlate.lab import (
     CLIENT_POD,
     NODE_A,
     NODE_B,
+    NODE_PORT,
     OUTSIDE,
     POD_A,
     POD_B,
@@ -179,3 +180,20 @@ def test_tunnels_that_were_cut_hide_what_may_be_in_them(flows, hidden):
     }
     found = cut_short(pl.LazyFrame(flows, schema=schema))
     assert {(row["point"], row["is_v6"]) for row in found.to_dicts()} == hidden
+
+
+@pytest.mark.parametrize("kind", ["NodePort", "ClusterIP"])
+def test_a_node_s_port_that_was_another_service_s_has_no_name(kind, tmp_path):
+    wire = Wire(tmp_path)
+    path = node_port()
+    if kind == "ClusterIP":
+        arriving = Seen("node-a.cali9.pcap", (CLIENT_POD, 40000), (SERVICE_IP, 80))
+        path = [arriving, *path[1:]]
+    wire.carry(path, tcp(1_000_000, 2_000_000))
+    port = {"port": 80, "targetPort": 90, "nodePort": NODE_PORT}
+    state = lab.cluster(tmp_path, ports=[port])
+    (row,) = wire.connections(state)
+    assert row["backend_ip"] == POD_B
+    # Its own address is a service's for good, whatever port it sends to now.
+    name = "web" if kind == "ClusterIP" else None
+    assert (row["service_name"], row["destination_kind"]) == (name, kind)
