@@ -1,9 +1,12 @@
 """Ways that are rare, and what must not be claimed of them."""
 
 import itertools
+import json
 
+import analyzer
+from tests.cluster.objects import a_list, a_node
 from tests.correlate import ways
-from tests.correlate.simulated import SECOND, Seen, Wire, tcp, udp
+from tests.correlate.simulated import SECOND, Seen, Wire, ping, tcp, udp
 from tests.correlate.ways import numbers
 from tests.frames import rows
 
@@ -140,3 +143,15 @@ def test_who_masqueraded_a_node_s_call_is_not_guessed(tmp_path):
     row = next(row for row in found if row["client_ip"] == ways.node_ip(A))
     assert row["backend_ip"] == there.address
     assert row["entry_node"] in (None, C)
+
+
+def test_what_another_node_sent_on_did_not_enter_here(tmp_path):
+    nodes = [a_node(name, ways.node_ip(name)) for name in (A, B)]
+    path = tmp_path / "nodes.json"
+    path.write_text(json.dumps(a_list(*nodes)))
+    wire = Wire(tmp_path)
+    walk = ways.Ways().direct(ways.node(A), 0, ways.pod("web", 1, B), 0)
+    last = walk.seen[-1]
+    wire.carry([last], ping({last.file: 7}))
+    (row,) = wire.connections(analyzer.Cluster.load([path]))
+    assert row["entry_node"] in (None, A)
