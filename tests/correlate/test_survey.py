@@ -11,7 +11,12 @@ from polars.testing import assert_frame_equal
 from analyzer.cluster.inferred import tunnels
 from analyzer.correlate.company import ALONE, IN_COMPANY, NO_CONVERSATION, company
 from analyzer.correlate.flow_arrays import flow_arrays
-from analyzer.correlate.sightings import both_ends, end, is_conversation
+from analyzer.correlate.sightings import (
+    both_ends,
+    end,
+    is_conversation,
+    is_unread_tunnel,
+)
 from analyzer.correlate.survey import survey
 from analyzer.correlate.tcp import numbers
 from analyzer.tables.expressions import host_of
