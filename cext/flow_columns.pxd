@@ -89,6 +89,7 @@ from cext.frame cimport NO_TIME
 from cext.icmp_key cimport ICMP_ERROR_PORTS, ICMP_UNKNOWN
 from cext.record cimport (
     MARK_ACKED_ISN,
+    MARK_NO_PORTS,
     MARK_SAMPLE,
     MARK_SYN_OPTIONS,
     MARK_TAIL_SAMPLE,
@@ -224,9 +225,7 @@ cdef inline void write_row(
     cdef int r = 1 - o
     cdef bint tcp = head.protocol == PROTOCOL_TCP
     # Later fragments whose first one was not seen have neither ports nor a type.
-    cdef bint ports = has_ports(head.protocol) and (
-        head.ports[0] != 0 or head.ports[1] != 0 or fragments_of(head, tail) == 0
-    )
+    cdef bint ports = has_ports(head.protocol) and not head.marks & MARK_NO_PORTS
     cdef bint icmp = is_icmp(head) and head.ports[1] != ICMP_UNKNOWN
     cdef bint icmp_id = icmp and head.ports[0] != ICMP_ERROR_PORTS and (
         icmp_is_query(head.ports[1])

@@ -59,6 +59,7 @@ from cext.quoted cimport read_quoted
 from cext.record cimport (
     MARK_ENDED,
     MARK_GAP,
+    MARK_NO_PORTS,
     MARK_SAMPLE,
     MARK_TAIL_SAMPLE,
     MARK_VLAN,
@@ -341,6 +342,8 @@ cdef class FlowTable:
         if packet.has & HAS_VLAN:
             flow.head.marks = MARK_VLAN
             cold.sides[1].first_seen[0] = packet.vlan
+        if likely_false(not packet.has & (HAS_PORTS | IS_JOINED)):
+            flow.head.marks |= MARK_NO_PORTS
         if packet.has & HAS_ICMP:
             cold.sides[1].first_seen[1] = packet.icmp_type << 8 | packet.icmp_code
         if originator == 1:

@@ -20,9 +20,11 @@ from cext.cursor cimport fold_multiply, likely_false, likely_true
 from cext.frame cimport NO_TIME
 from cext.icmp_key cimport icmp_ports
 from cext.packet cimport (
+    HAS_ACK,
     HAS_DIGEST,
     HAS_ICMP,
     HAS_PORTS,
+    HAS_SEQ,
     IS_COOKED_V1,
     IS_COPY,
     IS_FRAGMENT,
@@ -192,15 +194,17 @@ cdef class PacketOrder:
 
     cdef void mark_copy(self, Packet* packet) noexcept nogil:
         """Mark what SLL shows again that passed another interface just now."""
-        cdef uint64_t hashed = fold_multiply(
-            hash_of_ends(packet) ^ packet.ip_length,
-            ORDER_1 ^ (<uint64_t>packet.ip_id << 8 | packet.tcp_flags),
-        )
+        cdef uint64_t hashed = hash_of_ends(packet) ^ packet.ip_length
+        # What a packet does not have is what the one before it left there.
+        cdef uint64_t told = packet.tcp_flags
         cdef SightingEntry* entry
-        hashed = fold_multiply(
-            hashed ^ (<uint64_t>packet.seq << 32 | packet.ack),
-            ORDER_2 ^ packet.payload_length,
-        )
+        if packet.ip_version == 4:
+            told |= <uint64_t>packet.ip_id << 8
+        hashed = fold_multiply(hashed, ORDER_1 ^ told)
+        told = <uint64_t>packet.seq << 32 if packet.has & HAS_SEQ else 0
+        if packet.has & HAS_ACK:
+            told |= packet.ack
+        hashed = fold_multiply(hashed ^ told, ORDER_2 ^ packet.payload_length)
         if packet.has & (HAS_PORTS | IS_JOINED):
             hashed = fold_multiply(
                 hashed ^ (<uint64_t>packet.src_port << 16 | packet.dst_port), ORDER_3

@@ -28,6 +28,7 @@ cdef enum:
     MARK_GAP = 1 << 5           # side 0 has skipped octets; side 1: next
     MARK_SAMPLE = 1 << 7        # side 0 has a sample; side 1: next
     MARK_TAIL_SAMPLE = 1 << 9   # of more than one id, all in the tail; side 1: next
+    MARK_NO_PORTS = 1 << 11     # they were cut off, or in a fragment that was not seen
     MARK_ACKED_ISN = 1 << 13    # side 0's SYN is known from the SYN-ACK; side 1: next
 
 # FlowHead.state

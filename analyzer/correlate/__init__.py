@@ -16,7 +16,7 @@ from analyzer.correlate.addresses import (
     with_places,
 )
 from analyzer.correlate.alone import Alone
-from analyzer.correlate.backends import watched
+from analyzer.correlate.backends import cut_short, watched
 from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import clocks_table
 from analyzer.correlate.company import ALONE, IN_COMPANY, company
@@ -154,7 +154,12 @@ def correlate_in_parts(
         coded=coded(whose),
         known=known,
         virtual=pl.concat([rewritten(part) for part in parts]).unique(),
-        watched=watched(seen.passing, on_one_clock(seen.spans, grouped.clocks), roles),
+        watched=watched(
+            seen.passing,
+            on_one_clock(seen.spans, grouped.clocks),
+            roles,
+            cut_short(flows.lazy()),
+        ),
     )
     table = Connections(names, places, most=flows.height, reuse=reuse)
     if entries is None:

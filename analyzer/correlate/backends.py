@@ -12,7 +12,7 @@ import polars as pl
 
 from analyzer.correlate.naming import EVIDENCE
 from analyzer.correlate.services import SERVICE
-from analyzer.correlate.sightings import ON_ITS_WAY
+from analyzer.correlate.sightings import ON_ITS_WAY, is_unread_tunnel
 from analyzer.tables.expressions import ip_and_port, is_v6
 
 if TYPE_CHECKING:
@@ -22,8 +22,59 @@ if TYPE_CHECKING:
 _MOST_CANDIDATES = 32
 
 
+def cut_short(flows: pl.LazyFrame) -> pl.DataFrame:
+    """Find points whose snapshot length hides what is in their tunnels.
+
+    Parameters
+    ----------
+    flows : pl.LazyFrame
+        The flows table.
+
+    Returns
+    -------
+    pl.DataFrame
+        One row per ``point`` and IP version (``is_v6``, bool) of what may be hidden.
+
+    Notes
+    -----
+    Of headers that were cut, TCP's numbers are the first to be missed. Where none of
+    the inside is left, it may be of any version, but for one that was read here in
+    tunnels of the other version only.
+    """
+    is_numberless = (
+        pl.col("tunnel").is_not_null()
+        & (pl.col("protocol") == "tcp")
+        & pl.col("originator_seq_start").is_null()
+        & pl.col("responder_seq_start").is_null()
+    )
+    cut = (
+        flows.filter(is_unread_tunnel() | is_numberless)
+        .select("point", "tunnel", is_v6=is_v6("originator_ip"))
+        .unique()
+        .collect()
+    )
+    numberless = cut.filter(pl.col("tunnel").is_not_null()).select("point", "is_v6")
+    unread = cut.filter(pl.col("tunnel").is_null()).select("point", outer="is_v6")
+    if unread.is_empty():
+        return numberless
+    versions = pl.DataFrame({"is_v6": [False, True]})
+    elsewhere = (
+        flows.filter(pl.col("tunnel").is_not_null() & ~is_numberless)
+        .select(
+            "point", is_v6=is_v6("originator_ip"), outer=~is_v6("outer_originator_ip")
+        )
+        .unique()
+        .filter(pl.len().over("point", "is_v6") == 1)
+        .collect()
+    )
+    hidden = unread.join(versions, how="cross").join(
+        elsewhere, on=["point", "outer", "is_v6"], how="anti"
+    )
+    return pl.concat([numberless, hidden.select("point", "is_v6")]).unique()
+
+
 def watched(
-    pairs: pl.DataFrame, spans: pl.DataFrame, roles: pl.DataFrame
+    pairs: pl.DataFrame, spans: pl.DataFrame, roles: pl.DataFrame, cut: pl.DataFrame
 ) -> pl.DataFrame:
     """Find the nodes on whose NIC a capture would have shown what leaves them.
 
@@ -35,12 +86,14 @@ def watched(
         One row per ``point``: ``start`` and ``end`` of what was seen there (i64, ns).
     roles : pl.DataFrame
         See :func:`analyzer.correlate.addresses.address_roles`.
+    cut : pl.DataFrame
+        See :func:`cut_short`.
 
     Returns
     -------
     pl.DataFrame
-        One row per node: ``node`` (str), ``since`` and ``until`` (i64, ns, the time
-        that its captures span).
+        One row per node and IP version: ``node`` (str), ``is_v6`` (bool), ``since`` and
+        ``until`` (i64, ns, the time that its captures span).
 
     Notes
     -----
@@ -67,8 +120,10 @@ def watched(
         .filter(pl.col("ending") == pl.col("flows"))
         .filter((pl.len().over("point") == 1) | is_named)
         .select("point", "node")
+        .join(pl.LazyFrame({"is_v6": [False, True]}), how="cross")
+        .join(cut.lazy(), on=["point", "is_v6"], how="anti")
         .join(spans.lazy().select("point", since="start", until="end"), on="point")
-        .group_by("node")
+        .group_by("node", "is_v6")
         .agg(pl.col("since").min(), pl.col("until").max())
         .drop_nulls()
         .collect()
@@ -109,19 +164,26 @@ def with_backends(
     )
     # A leg in a tunnel would have the numbers of the one outside. What has none to tell
     # it by might be there and not be recognised.
-    local = open_.join(
-        watched_nodes.lazy(), left_on="entry_node", right_on="node", how="left"
-    ).select(
-        "group",
-        pl.col("protocol").cast(pl.String),
-        *SERVICE,
-        "entry_node",
-        is_v6=is_v6("destination_ip"),
-        is_local=(
-            pl.col("is_numbered")
-            & (pl.col("since") <= pl.col("start") + ON_ITS_WAY)
-            & (pl.col("start") <= pl.col("until"))
-        ).fill_null(value=False),
+    local = (
+        open_.with_columns(is_v6=is_v6("destination_ip"))
+        .join(
+            watched_nodes.lazy(),
+            left_on=["entry_node", "is_v6"],
+            right_on=["node", "is_v6"],
+            how="left",
+        )
+        .select(
+            "group",
+            pl.col("protocol").cast(pl.String),
+            *SERVICE,
+            "entry_node",
+            "is_v6",
+            is_local=(
+                pl.col("is_numbered")
+                & (pl.col("since") <= pl.col("start") + ON_ITS_WAY)
+                & (pl.col("start") <= pl.col("until"))
+            ).fill_null(value=False),
+        )
     )
     matches = (
         local.join(endpoints, on=[*SERVICE, "protocol", "is_v6"], nulls_equal=True)

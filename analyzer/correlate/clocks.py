@@ -185,22 +185,32 @@ def _differences(
         .filter(pl.col("group").is_not_null())
         .collect()
     ).lazy()
-    ttl = pl.coalesce(
-        pl.when("flips").then("responder_ttl").otherwise("originator_ttl"), 0
-    )
     hosts = (
-        placed.group_by("group", "host").agg(least=ttl.min(), most=ttl.max()).collect()
-    )
-    # Who is passed before another one and again behind it has no side of it.
-    is_between = (pl.col("least") < pl.col("least_b")) & (
-        pl.col("most_b") < pl.col("most")
-    )
-    is_around = (pl.col("least_b") < pl.col("least")) & (
-        pl.col("most") < pl.col("most_b")
+        placed.group_by("group", "host")
+        .agg(
+            pl.when("flips").then(f"{other}_ttl").otherwise(f"{one}_ttl").alias(way)
+            for way, one, other in (
+                ("there", "originator", "responder"),
+                ("back", "responder", "originator"),
+            )
+        )
+        .select(
+            "group",
+            "host",
+            *(
+                getattr(pl.col(way).list, edge)().alias(f"{way}_{edge}")
+                for way in ("there", "back")
+                for edge in ("min", "max")
+            ),
+        )
+        .collect()
     )
     pairs = (
         hosts.join(hosts, on="group", suffix="_b")
-        .filter((pl.col("host") < pl.col("host_b")) & ~is_between & ~is_around)
+        .filter(
+            pl.col("host") < pl.col("host_b"),
+            ~(_returns("there") | _returns("back")),
+        )
         .select("group", a="host", b="host_b")
         .sort("a", "b", "group")
     )
@@ -286,6 +296,17 @@ def _differences(
         )
         .collect()
     )
+
+
+def _returns(way: str) -> pl.Expr:
+    """Tell whether packets pass one of two hosts before the other and again behind it.
+
+    Then it has no side of it. TTLs fall on the way: those at the host that is passed
+    first are at least those at the other.
+    """
+    is_first = pl.col(f"{way}_min") >= pl.col(f"{way}_max_b")
+    is_second = pl.col(f"{way}_min_b") >= pl.col(f"{way}_max")
+    return ~(is_first | is_second).fill_null(value=True)
 
 
 def _between_hosts(seen: pl.DataFrame) -> pl.DataFrame:

@@ -380,12 +380,19 @@ def _entry_node(roles: pl.DataFrame) -> pl.Expr:
     """Tell on which node a connection was translated, else which one it met first.
 
     A NodePort is translated by the node that it names, masquerading by the node whose
-    address it takes, a pod's or a node's own call where they are. What comes in from
-    outside enters where its first tunnel begins, or at the node that first saw it.
+    address it takes, a pod's or a node's own call where they are, unless it took an
+    address that nobody is known to have. What comes in from outside enters where its
+    first tunnel begins, or at the node that first saw it.
     """
     nodes = roles.filter(pl.col("role").is_in(["node", "tunnel"]))
-    own = pl.col("source_role").is_in(["node", "tunnel"]) & (
-        pl.col("source") != pl.col("client")
+    is_masked = pl.col("source") != pl.col("client")
+    own = pl.col("source_role").is_in(["node", "tunnel"]) & is_masked
+    is_inside = pl.col("client_role").is_in(["pod", "node", "tunnel"])
+    is_delivered = pl.col("is_pod_side") & ~pl.col("client_ttl").is_in(INITIAL_TTLS)
+    # Where no node's address of a version is known, any of them may be one.
+    versions = nodes.select(is_v6("address").alias("v6"), "role").filter(role="node")
+    may_be_node = pl.col("destination_role").is_null() & ~is_v6("destination_ip").is_in(
+        versions["v6"].unique().implode()
     )
     is_node_port = (pl.col("destination_role") == "node") & (
         pl.col("is_rewritten") | (pl.col("fronts") > 0)
@@ -405,10 +412,17 @@ def _entry_node(roles: pl.DataFrame) -> pl.Expr:
         .then(None)
         .when(own)
         .then("source_node")
-        .when(pl.col("client_role").is_in(["pod", "node", "tunnel"]))
+        .when(is_inside & pl.col("source_role").is_null() & is_masked)
+        .then(None)
+        .when(is_inside & may_be_node & pl.col("fronts").eq(0))
+        .then(None)
+        .when(is_inside)
         .then("client_node")
         .when("is_tunneled")
         .then(outer)
+        # It may be a node's port, or have come from another node.
+        .when((may_be_node & pl.col("fronts").eq(0)) | is_delivered)
+        .then(None)
         # Without that, it may be the last node on the way as well.
         .when("is_destination_known")
         .then(pl.coalesce(pl.when(is_direct_to_node).then("destination_node"), "node"))

@@ -90,6 +90,7 @@ def _with_less_evidence(
 ) -> pl.DataFrame:
     """Group the sightings of TCP of which not both initial numbers are known."""
     rest = firsts.join(groups, on="flow", how="anti")
+    sure = groups["group"].unique().implode()
 
     def take(found: pl.DataFrame) -> None:
         nonlocal groups, rest
@@ -121,7 +122,9 @@ def _with_less_evidence(
         take(midstream.by_same_tuple(rest, known("ends")))
     if rest.height:
         take(tcp.in_runs(rest.lazy(), "ends", gap=tcp.TIME_SLACK).collect())
-    return groups
+    return midstream.merged(
+        groups.with_columns(is_sure=pl.col("group").is_in(sure)), firsts
+    )
 
 
 def on_one_clock(seen: pl.DataFrame, times: dict[int, Clock]) -> pl.DataFrame:

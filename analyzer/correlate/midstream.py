@@ -20,6 +20,16 @@ from analyzer.correlate.tcp import (
 AGREEING_PACKETS = 3
 #: Sightings that a sampled packet may have before it tells nothing.
 _MOST_COPIES = 256
+_WHERE = (
+    "ends",
+    "client",
+    "start",
+    "end",
+    "originator_seq_start",
+    "originator_seq_end",
+    "responder_seq_start",
+    "responder_seq_end",
+)
 
 
 def attributable(rest: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
@@ -63,27 +73,11 @@ def by_same_tuple(rest: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     -----
     A capture that cuts sequence numbers off tells only when it was.
     """
-    ranges = known.lazy().select(
-        "ends",
-        "group",
-        "client",
-        "start",
-        "end",
-        "originator_seq_start",
-        "originator_seq_end",
-        "responder_seq_start",
-        "responder_seq_end",
-    )
-    same_way = pl.col("client") == pl.col("client_known")
-    agrees = (
-        pl.when(same_way)
-        .then(_near("originator", "originator") & _near("responder", "responder"))
-        .otherwise(_near("originator", "responder") & _near("responder", "originator"))
-    )
+    ranges = known.lazy().select("group", *_WHERE)
     return (
         rest.lazy()
         .join(ranges, on="ends", suffix="_known")
-        .filter(overlaps("_known", TIME_SLACK) & agrees)
+        .filter(overlaps("_known", TIME_SLACK) & _agrees())
         .with_columns(
             _distance=(pl.col("start") - pl.col("start_known")).abs().fill_null(0)
         )
@@ -92,6 +86,126 @@ def by_same_tuple(rest: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
         .agg(pl.col("group").first())
         .collect()
     )
+
+
+def _agrees() -> pl.Expr:
+    """Tell whether both directions of two sightings are about the same octets."""
+    same_way = pl.col("client") == pl.col("client_known")
+    return (
+        pl.when(same_way)
+        .then(_near("originator", "originator") & _near("responder", "responder"))
+        .otherwise(_near("originator", "responder") & _near("responder", "originator"))
+    )
+
+
+def merged(found: pl.DataFrame, firsts: pl.DataFrame) -> pl.DataFrame:
+    """Put groups together that carry the same tuple and are about the same octets.
+
+    Parameters
+    ----------
+    found : pl.DataFrame
+        ``flow``, ``group``, ``is_sure`` (bool: both initial numbers tell its group).
+    firsts : pl.DataFrame
+        All sightings of TCP, once each.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``flow``, ``group``. Groups that both are sure are never put together, nor is
+        anything that would fit several of them.
+
+    Notes
+    -----
+    Captures that began and ended at different times share some packets with one
+    another, and others with a third.
+    """
+    seen = firsts.lazy().select("flow", *_WHERE).join(found.lazy(), on="flow")
+    unsure = seen.filter(~pl.col("is_sure"))
+    edges = (
+        unsure.join(seen, on="ends", suffix="_known")
+        .filter(pl.col("group") != pl.col("group_known"))
+        .filter(overlaps("_known", TIME_SLACK) & _agrees())
+        .select("group", "group_known", sure="is_sure_known")
+        .unique()
+        .collect()
+    )
+    if edges.is_empty():
+        return found.drop("is_sure")
+    names = _connected(edges.filter(~pl.col("sure")).select("group", "group_known"))
+    told = _told(
+        edges.select(flow="group", group="group").unique(),
+        names,
+        edges.filter("sure").select(flow="group", known="group_known"),
+    )
+    return (
+        found.lazy()
+        .join(told.lazy(), left_on="group", right_on="flow", how="left")
+        .select("flow", group=pl.coalesce("group_right", "group"))
+        .collect()
+    )
+
+
+def _told(own: pl.DataFrame, names: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Give what is connected the one known group that it fits, else its least.
+
+    What fits no known group, or several, and is connected with nothing is left out.
+    """
+    return (
+        own.lazy()
+        .join(names.lazy(), on="group", how="left")
+        .with_columns(
+            least=pl.coalesce("least", "group"), is_named=pl.col("least").is_not_null()
+        )
+        .join(known.lazy(), on="flow", how="left")
+        .with_columns(
+            _one=pl.col("known").min().over("least"),
+            _last=pl.col("known").max().over("least"),
+        )
+        .with_columns(known=pl.when(pl.col("_one") == pl.col("_last")).then("_one"))
+        .filter(pl.col("is_named") | pl.col("known").is_not_null())
+        .select("flow", group=pl.coalesce("known", "least"))
+        .unique()
+        .collect()
+    )
+
+
+def _connected(edges: pl.DataFrame) -> pl.DataFrame:
+    """Give each ``group`` the ``least`` of those that edges connect it with.
+
+    Parameters
+    ----------
+    edges : pl.DataFrame
+        Pairs of two numbers in columns of any name.
+    """
+    one, other = (edges[name] for name in edges.columns)
+    both = pl.DataFrame(
+        {"group": pl.concat([one, other]), "other": pl.concat([other, one])}
+    ).unique()
+    least = both.select("group").unique().with_columns(least="group")
+    while True:
+        near = (
+            both.lazy()
+            .join(least.lazy(), left_on="other", right_on="group")
+            .group_by("group")
+            .agg(pl.col("least").min().alias("near"))
+        )
+        # From the least that was found, on to the least that it has found itself.
+        found = (
+            least.lazy()
+            .join(near, on="group")
+            .select("group", least=pl.min_horizontal("least", "near"))
+            .collect()
+        )
+        found = (
+            found.lazy()
+            .join(found.lazy(), left_on="least", right_on="group", suffix="_of")
+            .select("group", least="least_of")
+            .sort("group")
+            .collect()
+        )
+        if found.equals(least.sort("group")):
+            return found
+        least = found
 
 
 def _near(side: str, other: str) -> pl.Expr:
@@ -177,24 +291,15 @@ def by_agreeing_packets(
         .group_by("flow", "flow_known", "group")
         .agg(pl.col("id").n_unique().alias("packets"))
         .filter(pl.col("packets") >= AGREEING_PACKETS)
-        .with_columns(
-            least=pl.min_horizontal("group", "flow"),
-            is_known=~pl.col("group").is_in(own["flow"].implode()),
-        )
+        .with_columns(is_known=~pl.col("group").is_in(own["flow"].implode()))
         .collect()
     )
-    attached = only_one(agreeing.lazy().filter("is_known"))
-    # Two rounds reach everything that agrees with the same sighting.
-    least = (
-        agreeing.lazy()
-        .join(attached.lazy(), on="flow", how="anti")
-        .group_by("flow")
-        .agg(group=pl.col("least").min())
+    names = _connected(agreeing.filter(~pl.col("is_known")).select("flow", "group"))
+    return _told(
+        agreeing.select("flow", group="flow").unique(),
+        names,
+        agreeing.filter("is_known").select("flow", known="group"),
     )
-    again = least.join(
-        least, left_on="group", right_on="flow", how="left", suffix="_of"
-    ).select("flow", group=pl.coalesce("group_of", "group"))
-    return pl.concat([attached, again.collect()])
 
 
 def _exploded(seen: pl.LazyFrame, packets: pl.LazyFrame) -> pl.LazyFrame:

@@ -13,7 +13,7 @@ import polars as pl
 
 from analyzer.cluster.inferred import INITIAL_TTLS
 from analyzer.correlate.services import SERVICE, among
-from analyzer.tables.expressions import ip_and_port
+from analyzer.tables.expressions import ip_and_port, is_v6
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -228,7 +228,10 @@ def _facts(
     protocol = pl.col("protocol")
     # On an overlay device, and where it is not known who the nodes are, a host's own
     # call looks like a pod's.
-    are_hosts_known = pl.lit(bool((roles["role"] == "tunnel").any()))
+    tunnels = roles.filter(pl.col("role") == "tunnel").select(is_v6("address"))
+    versions = frozenset(
+        6 if each else 4 for each in tunnels.to_series().unique().drop_nulls()
+    )
     is_initial = pl.col("client_ttl").is_in(INITIAL_TTLS).fill_null(value=False)
     from_outside = pl.col("client_role") == "external"
     is_external = pl.col("role") == "external"
@@ -250,6 +253,7 @@ def _facts(
         is_ruled=among(known.ruled, "destination_ip"),
         is_checked=among(known.checked, "destination_ip"),
         is_host_known=among(known.hosts, "destination_ip"),
+        are_hosts_seen=among(versions, "destination_ip"),
         is_echo=(protocol == "icmp") | (protocol == "icmp6"),
         is_rewritten=_is_rewritten(),
     )
@@ -270,7 +274,7 @@ def _facts(
                 from_outside
                 & ~pl.col("is_overlay")
                 & ~pl.col("is_pod_side")
-                & are_hosts_known
+                & pl.col("are_hosts_seen")
             )
         )
     )
@@ -341,7 +345,8 @@ def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
     """Add the service that answers at the destination, if only one fits.
 
     Where services had the same port at different times, the backend that was seen
-    decides between them.
+    decides between them. What another port answered was not sent there by a service
+    that has none like it: a node's port or a balancer's was another service's then.
     """
     if known.fronts.is_empty():
         return connections.with_columns(
@@ -368,8 +373,21 @@ def _with_fronts(connections: pl.DataFrame, known: Services) -> pl.DataFrame:
         .select("end", *SERVICE[:2], fits=pl.lit(value=True))
         .unique()
     )
+    ports = (
+        known.endpoints.lazy()
+        .filter(pl.col("end").is_not_null())
+        .group_by(*SERVICE)
+        .agg(ports=(pl.col("end") % 65536).unique())
+    )
+    may_answer = (
+        (pl.col("kind") == "ClusterIP")
+        | (pl.col("destination") == pl.col("backend"))
+        | pl.col("ports").list.contains(pl.col("backend") % 65536)
+    )
     found = (
-        matches.join(
+        matches.join(ports, on=SERVICE, how="left", nulls_equal=True)
+        .filter(may_answer.fill_null(value=True))
+        .join(
             fits,
             left_on=["backend", *SERVICE[:2]],
             right_on=["end", *SERVICE[:2]],

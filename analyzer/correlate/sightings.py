@@ -142,12 +142,16 @@ def is_conversation() -> pl.Expr:
     has_ports = pl.col("originator_port").is_not_null()
     is_transport = (protocol == "tcp") | (protocol == "udp") | (protocol == "sctp")
     is_echo = pl.col("icmp_type").is_in(_ECHOES) & pl.col("icmp_id").is_not_null()
-    is_tunnel = (
-        (protocol == "udp")
+    return (is_transport & has_ports & ~is_unread_tunnel()) | is_echo
+
+
+def is_unread_tunnel() -> pl.Expr:
+    """Tell flows of tunnels whose inside could not be read: it was cut, or is none."""
+    return (
+        (pl.col("protocol") == "udp")
         & pl.col("responder_port").is_in(_TUNNEL_PORTS)
         & pl.col("tunnel").is_null()
     )
-    return (is_transport & has_ports & ~is_tunnel) | is_echo
 
 
 def both_ends() -> pl.Expr:

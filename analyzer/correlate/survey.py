@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from analyzer._cext import survey as compiled
+from analyzer.correlate.sightings import is_unread_tunnel
 from analyzer.tables.expressions import host_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class Survey(NamedTuple):
     ``spans`` has one row per point with a conversation: ``point``, ``host``, ``start``
     and ``end`` (i64, ns, not set right yet), ``flows`` (number of conversations).
 
-    ``inside`` and ``pairs`` tell of the tunnels around conversations, see
+    ``inside`` and ``pairs`` tell of the tunnels around conversations, ``pairs`` also of
+    those that a snapshot length left nothing of but the outside, see
     :class:`analyzer.cluster.inferred.Tunnels`. ``passing`` has the pairs of all flows,
     with their number as ``flows``.
     """
@@ -97,7 +99,14 @@ def survey(flows: pl.DataFrame, arrays: FlowArrays) -> Survey:
         inside=every.filter(pl.col("about") & _IS_INSIDE > 0).select(
             "code", "outer", "last", is_own=pl.col("about") & _IS_OWN > 0
         ),
-        pairs=pairs.filter(pl.col("conversations") > 0).drop("flows", "conversations"),
+        pairs=pl.concat(
+            [
+                pairs.filter(pl.col("conversations") > 0).drop(
+                    "flows", "conversations"
+                ),
+                _unread(flows.lazy()),
+            ]
+        ).unique(maintain_order=True),
         passing=pairs.drop("conversations"),
     )
 
@@ -110,6 +119,16 @@ def by_flows(spans: pl.DataFrame) -> list[int]:
         .sort("flows", "host", descending=[True, False])["host"]
         .to_list()
     )
+
+
+def _unread(flows: pl.LazyFrame) -> pl.DataFrame:
+    """Give the ends of tunnels whose inside could not be read."""
+    found = flows.filter(is_unread_tunnel()).select(
+        "point",
+        outer_originator=pl.col("originator_ip").to_physical(),
+        outer_responder=pl.col("responder_ip").to_physical(),
+    )
+    return found.unique(maintain_order=True).collect()
 
 
 def _points(glance: compiled.Survey) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -45,6 +45,7 @@ class Segment(NamedTuple):
     from_client: bool
     at: int
     layer: Any
+    identification: int = 1
 
 
 def tcp(
@@ -112,7 +113,8 @@ def _octets(seen: Seen, segment: Segment) -> bytes:
         layer = layer.copy()
         layer.sport, layer.dport = src[1], dst[1]
     ttl = seen.ttl if segment.from_client else seen.reply_ttl
-    packet = IP(src=src[0], dst=dst[0], ttl=ttl) / layer
+    number = segment.identification
+    packet = IP(src=src[0], dst=dst[0], ttl=ttl, id=number) / layer
     if seen.outer is not None:
         outer = seen.outer if segment.from_client else seen.outer[::-1]
         packet = (

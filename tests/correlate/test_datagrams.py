@@ -57,6 +57,18 @@ def test_two_clients_with_the_same_query_at_once_stay_apart(tmp_path):
     assert {row["client_port"] for row in rows} == {40000, 40001, 51000, 51001}
 
 
+def test_what_senders_number_tells_equal_queries_apart(tmp_path):
+    wire = Wire(tmp_path)
+    for number in range(5):
+        path = masqueraded((OUTSIDE, 40000 + number), 51000 + number)
+        exchange = [
+            each._replace(identification=700 + number) for each in udp(QUERY, ANSWER)
+        ]
+        wire.carry(path, exchange, at=number / 10_000)
+    rows = wire.connections()
+    assert sorted(row["snat_port"] - row["client_port"] for row in rows) == [11000] * 5
+
+
 def test_one_query_to_two_servers_is_two_rows(tmp_path):
     wire = Wire(tmp_path)
     client = (CLIENT_POD, 33000)

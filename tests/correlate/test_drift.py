@@ -136,3 +136,20 @@ def test_datagrams_that_repeat_have_no_latency(tmp_path):
     for hop in rows(wire.tables().hops):
         if hop["latency_p99"] is not None:
             assert abs(hop["latency_p99"] - 20_000) <= hop["clock_bound"]
+
+
+@pytest.mark.parametrize("slow", [0, 1, 2, 3])
+def test_who_is_passed_twice_does_not_move_clocks(slow, tmp_path):
+    wire = Wire(tmp_path, {B: SECOND})
+    carry(wire, between(A, B))
+    service = ways.Service("web", "web", "10.152.183.50", 80, 8080, 30080)
+    client, server = ways.pod("client", 1, A), ways.pod("web", 2, A)
+    for n in range(12, 24):
+        # By the other node's port, and back to a pod of the client's own node.
+        call = ways.Ways().to_service(client, 41000 + n, service, "NodePort", B, server)
+        at_nics = [seen for seen in call.seen if ".eth0." in seen.file]
+        assert [seen.file.split(".")[0] for seen in at_nics] == [A, B, B, A]
+        late = [seen._replace(delay=seen.delay + 70) for seen in at_nics[slow:]]
+        wire.carry(at_nics[:slow] + late, tcp(*numbers(n)), at=n / 10)
+    (row,) = compared(wire)
+    assert deviation(row, {B: SECOND}, {}) <= row["bound"] < 50_000

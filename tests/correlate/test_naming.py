@@ -1,10 +1,15 @@
 """Names are those that the evidence allows, and none where it allows several."""
 
+import polars as pl
+import pytest
+
+from analyzer.correlate.backends import cut_short
 from tests.correlate import lab
 from tests.correlate.lab import (
     CLIENT_POD,
     NODE_A,
     NODE_B,
+    NODE_PORT,
     OUTSIDE,
     POD_A,
     POD_B,
@@ -118,3 +123,77 @@ def test_a_pod_that_reaches_itself_by_its_service_is_a_hairpin(tmp_path):
     assert row["is_hairpin"]
     assert (row["client_pod"], row["backend_pod"]) == ("web-a", "web-a")
     assert row["snat_ip"] == NODE_A
+
+
+@pytest.mark.parametrize("length", [60, 84, 88])
+def test_a_leg_whose_numbers_were_cut_off_eliminates_nobody(length, tmp_path):
+    wire = Wire(tmp_path)
+    for number in range(3):
+        path = node_port((OUTSIDE, 41000 + number), 52000 + number)[:2]
+        wire.carry(path, tcp(1_000_000 + number, 2_000_000), at=number)
+    wire.cut(length)
+    for row in wire.connections(lab.cluster(tmp_path)):
+        assert row["backend_ip"] in (None, POD_B)
+
+
+def tunnels_at(point, outer, inner, *, port=None, number=None):
+    is_read = port is None
+    return {
+        "point": point,
+        "protocol": "tcp" if is_read else "udp",
+        "tunnel": "vxlan" if is_read else None,
+        "responder_port": 80 if is_read else port,
+        "originator_ip": inner if is_read else outer,
+        "outer_originator_ip": outer if is_read else None,
+        "originator_seq_start": number,
+        "responder_seq_start": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("flows", "hidden"),
+    [
+        ([tunnels_at("a", NODE_A, POD_A, number=7)], set()),
+        ([tunnels_at("a", NODE_A, POD_A)], {("a", False)}),
+        ([tunnels_at("a", "fd00::1", "", port=4789)], {("a", False), ("a", True)}),
+        (
+            [
+                tunnels_at("a", NODE_A, POD_A, number=7),
+                tunnels_at("a", "fd00::1", "", port=4789),
+                tunnels_at("b", NODE_A, POD_A, number=7),
+            ],
+            {("a", True)},
+        ),
+        (
+            [
+                tunnels_at("a", NODE_A, POD_A, number=7),
+                tunnels_at("a", NODE_A, "", port=8472),
+            ],
+            {("a", False), ("a", True)},
+        ),
+    ],
+)
+def test_tunnels_that_were_cut_hide_what_may_be_in_them(flows, hidden):
+    schema = {
+        name: pl.UInt32 if "_seq_" in name or "_port" in name else pl.String
+        for name in flows[0]
+    }
+    found = cut_short(pl.LazyFrame(flows, schema=schema))
+    assert {(row["point"], row["is_v6"]) for row in found.to_dicts()} == hidden
+
+
+@pytest.mark.parametrize("kind", ["NodePort", "ClusterIP"])
+def test_a_node_s_port_that_was_another_service_s_has_no_name(kind, tmp_path):
+    wire = Wire(tmp_path)
+    path = node_port()
+    if kind == "ClusterIP":
+        arriving = Seen("node-a.cali9.pcap", (CLIENT_POD, 40000), (SERVICE_IP, 80))
+        path = [arriving, *path[1:]]
+    wire.carry(path, tcp(1_000_000, 2_000_000))
+    port = {"port": 80, "targetPort": 90, "nodePort": NODE_PORT}
+    state = lab.cluster(tmp_path, ports=[port])
+    (row,) = wire.connections(state)
+    assert row["backend_ip"] == POD_B
+    # Its own address is a service's for good, whatever port it sends to now.
+    name = "web" if kind == "ClusterIP" else None
+    assert (row["service_name"], row["destination_kind"]) == (name, kind)

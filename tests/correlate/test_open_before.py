@@ -75,3 +75,18 @@ def test_the_backend_is_no_client_though_masquerading_took_a_lower_port(tmp_path
     assert (row["client_ip"], row["client_port"]) == ("192.0.2.3", 7000)
     assert (row["snat_ip"], row["snat_port"]) == ("10.1.1.0", 7001)
     assert (row["backend_ip"], row["backend_port"]) == (POD.address, 8080)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_captures_of_different_times_show_one_connection(tmp_path, seed):
+    times = random.Random(seed)
+    made = ways.Ways()
+    client = ways.pod("client", 1, C)
+    walk = made.to_service(client, 41000, WEB, "NodePort", A, POD)
+    wire = Wire(tmp_path)
+    for seen in walk.seen:
+        begin, end = times.randrange(0, 30), times.randrange(50, 80)
+        wire.carry([seen], talk(seed)[begin:end])
+    (row,) = wire.connections()
+    assert (row["destination_ip"], row["destination_port"]) == walk.destination
+    assert (row["backend_ip"], row["backend_port"]) == walk.backend_end

@@ -1,9 +1,12 @@
 """Ways that are rare, and what must not be claimed of them."""
 
 import itertools
+import json
 
+import analyzer
+from tests.cluster.objects import a_list, a_node
 from tests.correlate import ways
-from tests.correlate.simulated import SECOND, Wire, tcp, udp
+from tests.correlate.simulated import SECOND, Seen, Wire, ping, tcp, udp
 from tests.correlate.ways import numbers
 from tests.frames import rows
 
@@ -122,3 +125,33 @@ def test_a_pod_s_midstream_call_of_a_node_has_the_node_as_backend(tmp_path):
     (row,) = wire.connections(cluster)
     assert row["backend_ip"] in (None, "192.0.2.2")
     assert row["snat_ip"] == "192.0.2.1"
+
+
+def test_who_masqueraded_a_node_s_call_is_not_guessed(tmp_path):
+    made = ways.Ways()
+    wire = Wire(tmp_path)
+    # Two tunnels tell whose NIC node-a's is; none has ever ended at node-c.
+    for n, far in enumerate(("192.0.2.2", "192.0.2.4")):
+        inside = (ways.tunnel_ip(A), 50000 + n), (f"10.1.9.{n}", 80)
+        outer = ways.node_ip(A), far
+        seen = Seen("node-a.eth0.pcap", *inside, 63, outer=outer, reply_ttl=63)
+        wire.carry([seen], tcp(*numbers(n)))
+    there = ways.pod("web", 2, C)
+    walk = made.to_service(ways.node(A), 41000, WEB, "NodePort", C, there)
+    wire.carry(walk.seen, tcp(*numbers(2)), at=1)
+    found = wire.connections()
+    row = next(row for row in found if row["client_ip"] == ways.node_ip(A))
+    assert row["backend_ip"] == there.address
+    assert row["entry_node"] in (None, C)
+
+
+def test_what_another_node_sent_on_did_not_enter_here(tmp_path):
+    nodes = [a_node(name, ways.node_ip(name)) for name in (A, B)]
+    path = tmp_path / "nodes.json"
+    path.write_text(json.dumps(a_list(*nodes)))
+    wire = Wire(tmp_path)
+    walk = ways.Ways().direct(ways.node(A), 0, ways.pod("web", 1, B), 0)
+    last = walk.seen[-1]
+    wire.carry([last], ping({last.file: 7}))
+    (row,) = wire.connections(analyzer.Cluster.load([path]))
+    assert row["entry_node"] in (None, A)

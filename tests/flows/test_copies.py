@@ -1,11 +1,18 @@
 """``-i any`` sees a packet at every device that it crosses: copies, not traffic."""
 
 import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import CookedLinux
+from scapy.packet import Raw
 
+from captures.files import LINUX_SLL, Frame, pcap
 from captures.formats import cooked_v1, cooked_v2
+from captures.lab import START
 from tests.frames import flow_rows, packet_rows
 
 SEGMENTS = 5  # of the conversation in both samples
+IDENTIFICATION, SEQUENCE = slice(20, 22), slice(40, 44)  # in SLL and IPv4
 
 
 @pytest.fixture
@@ -50,3 +57,29 @@ def test_every_sighting_stays_in_the_packets_table(tmp_path):
     path = tmp_path / "node-a.any.pcap"
     path.write_bytes(cooked_v2.build())
     assert len(packet_rows(path)) == 3 * SEGMENTS
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        IP(src="10.0.0.1", dst="10.0.0.2", id=0) / UDP(sport=1, dport=2) / Raw(b"ask"),
+        IPv6(src="fd00::1", dst="fd00::2") / TCP(sport=1, dport=2, flags="S", seq=5),
+    ],
+    ids=["UDP", "IPv6"],
+)
+def test_a_copy_is_known_whatever_came_before_it(packet, tmp_path):
+    before = bytes(CookedLinux(proto=0x0800) / IP() / TCP(sport=3, dport=4, flags="A"))
+    frames = []
+    for number in range(70_000):  # each another one
+        other = bytearray(before)
+        other[IDENTIFICATION] = (number * 7 % 65536).to_bytes(2)
+        other[SEQUENCE] = (number * 1_000_003 % 2**32).to_bytes(4)
+        frames.append(Frame(bytes(other), START + number * 1000))
+    cooked = bytes(
+        CookedLinux(proto=0x86DD if packet.haslayer(IPv6) else 0x0800) / packet
+    )
+    frames += [Frame(cooked, START + 80_000_000 + number) for number in range(1000)]
+    path = tmp_path / "node-a.any.pcap"
+    path.write_bytes(pcap(frames, link_type=LINUX_SLL))
+    (flow,) = (each for each in flow_rows(path) if each["responder_port"] == 2)
+    assert flow["copies"] == 999
