@@ -188,8 +188,9 @@ cdef inline void put_ends(
     cdef bint is_there = bool_of(&kinds[IS_DESTINATION_KNOWN], kind)
     cdef bint is_seen = bool_of(&kinds[IS_BACKEND_KNOWN], kind)
     cdef bint is_pod = bool_of(&kinds[CALLS_FROM_POD], kind)
-    # NAT may give an echo another identifier, which is no port.
-    cdef bint is_translated = (
+    # NAT may give an echo another identifier, which is no port. Who was not seen to
+    # take it may have got it from yet another address.
+    cdef bint is_translated = is_seen and (
         client != source if has_port else caller != source >> PORT_BITS
     )
     cdef const Values* start = &connections[START]
