@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from analyzer.correlate.addresses import (
     address_roles,
-    in_code_order,
     node_hosts,
     point_places,
     with_places,
@@ -22,6 +21,7 @@ from analyzer.correlate.clocks import clocks_table
 from analyzer.correlate.company import ALONE, IN_COMPANY, company
 from analyzer.correlate.connections import AHEAD, Connections, Names, coded
 from analyzer.correlate.conntrack import translations, with_conntrack
+from analyzer.correlate.filled import in_code_order
 from analyzer.correlate.flow_arrays import flow_arrays
 from analyzer.correlate.grouping import group, on_one_clock
 from analyzer.correlate.hops import hops

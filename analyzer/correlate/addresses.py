@@ -66,16 +66,6 @@ def address_roles(
     )
 
 
-def in_code_order(roles: pl.DataFrame) -> pl.DataFrame:
-    """Order whose addresses are by their codes, so that a code is a row's number.
-
-    A code that no address has is a row of nulls.
-    """
-    last = roles.select(pl.col("code").max().fill_null(0)).item()
-    codes = pl.DataFrame({"code": pl.int_range(last + 1, dtype=pl.UInt32, eager=True)})
-    return codes.join(roles, on="code", how="left", maintain_order="left")
-
-
 def point_places(roles: pl.DataFrame, points: pl.DataFrame) -> pl.DataFrame:
     """Tell what points are.
 

@@ -10,10 +10,9 @@ import polars as pl
 import pyarrow as pa
 
 from analyzer._cext.alone import Filler
-from analyzer.correlate.addresses import in_code_order
 from analyzer.correlate.chains import COLUMNS
 from analyzer.correlate.clocks import clock_table
-from analyzer.correlate.filled import arrays
+from analyzer.correlate.filled import arrays, in_code_order
 from analyzer.tables.batch import buffers_in_turn
 from analyzer.tables.schema import Column, arrow_type
 from analyzer.threads import in_turn

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from analyzer._cext.groups import ranges
-from analyzer.correlate.addresses import in_code_order
-from analyzer.correlate.filled import Numbers, arrays, by_number
+from analyzer.correlate.filled import Numbers, arrays, by_number, in_code_order
 from analyzer.correlate.sightings import ON_ITS_WAY, SAMPLE_SIZE
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ import pyarrow as pa
 from analyzer._cext.kinds import Kinds
 from analyzer._cext.naming import put_names
 from analyzer.cluster.inferred import INITIAL_TTLS
-from analyzer.correlate.addresses import in_code_order
 from analyzer.correlate.backends import with_backends
-from analyzer.correlate.filled import arrays
+from analyzer.correlate.filled import arrays, in_code_order
 from analyzer.correlate.naming import EVIDENCE, KINDS, with_destinations
 from analyzer.correlate.services import SERVICE
 from analyzer.correlate.sightings import ON_ITS_WAY
@@ -97,7 +96,7 @@ class Names(NamedTuple):
     """What connections are named with.
 
     ``roles`` is whose the addresses are (see
-    :func:`analyzer.correlate.addresses.in_code_order`), ``coded`` what of it each
+    :func:`analyzer.correlate.filled.in_code_order`), ``coded`` what of it each
     connection takes (see :func:`coded`), ``virtual`` what connections were sent on
     from, and ``watched`` the nodes whose NIC was captured (see
     :func:`analyzer.correlate.backends.watched`).
@@ -150,7 +149,7 @@ def coded(roles: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     roles : pl.DataFrame
-        See :func:`analyzer.correlate.addresses.in_code_order`.
+        See :func:`analyzer.correlate.filled.in_code_order`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Columns of numbers that compiled code fills."""
+"""Columns that compiled code reads and fills."""
 
 from __future__ import annotations
 
@@ -64,6 +64,16 @@ def by_number(numbers: pl.Series, values: pl.Series) -> pl.Series:
     last: int = numbers.to_frame("n").select(pl.max("n").fill_null(0)).item()
     room = pl.repeat(None, last + 1, dtype=values.dtype, eager=True)
     return room.scatter(numbers, values)
+
+
+def in_code_order(coded: pl.DataFrame) -> pl.DataFrame:
+    """Order rows by their ``code`` (u32), so that a code is a row's number.
+
+    A code that no row has is one of nulls.
+    """
+    last = coded.select(pl.col("code").max().fill_null(0)).item()
+    codes = pl.DataFrame({"code": pl.int_range(last + 1, dtype=pl.UInt32, eager=True)})
+    return codes.join(coded, on="code", how="left", maintain_order="left")
 
 
 def arrays(columns: pl.DataFrame | Sequence[pl.Series]) -> Arrays:

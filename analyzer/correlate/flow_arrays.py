@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from analyzer._cext.arrays import Arrays
-from analyzer.correlate.addresses import in_code_order
-from analyzer.correlate.filled import arrays
+from analyzer.correlate.filled import arrays, in_code_order
 from analyzer.tables.batch import BATCH_ROWS
 from analyzer.tables.schema import FLOWS
 

@@ -8,8 +8,7 @@ import polars as pl
 
 from analyzer._cext.path_order import PathOrder
 from analyzer.cluster.inferred import INITIAL_TTLS
-from analyzer.correlate.addresses import in_code_order
-from analyzer.correlate.filled import Numbers, arrays
+from analyzer.correlate.filled import Numbers, arrays, in_code_order
 from analyzer.correlate.passing import passing
 from analyzer.correlate.sightings import end
 from analyzer.tables.batch import BATCH_ROWS

@@ -42,7 +42,7 @@ def believed(
     connections : iterable of pl.DataFrame
         At least those that were sent elsewhere, or that a node's tunnel address made.
     roles : pl.DataFrame
-        See :func:`analyzer.correlate.addresses.in_code_order`.
+        See :func:`analyzer.correlate.filled.in_code_order`.
     known : Services
 
     Returns
@@ -109,7 +109,7 @@ def with_destinations(
     connections : pl.DataFrame
         With the ends of the first and the last tuple.
     roles : pl.DataFrame
-        See :func:`analyzer.correlate.addresses.in_code_order`.
+        See :func:`analyzer.correlate.filled.in_code_order`.
     known : Services
     virtual : pl.Series
         See :func:`rewritten`.
