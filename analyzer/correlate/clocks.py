@@ -184,23 +184,15 @@ def _differences(
         .filter(pl.col("group").is_not_null())
         .collect()
     ).lazy()
+    there = pl.when("flips").then("responder_ttl").otherwise("originator_ttl")
+    back = pl.when("flips").then("originator_ttl").otherwise("responder_ttl")
     hosts = (
         placed.group_by("group", "host")
         .agg(
-            pl.when("flips").then(f"{other}_ttl").otherwise(f"{one}_ttl").alias(way)
-            for way, one, other in (
-                ("there", "originator", "responder"),
-                ("back", "responder", "originator"),
-            )
-        )
-        .select(
-            "group",
-            "host",
-            *(
-                getattr(pl.col(way).list, edge)().alias(f"{way}_{edge}")
-                for way in ("there", "back")
-                for edge in ("min", "max")
-            ),
+            there_min=there.min(),
+            there_max=there.max(),
+            back_min=back.min(),
+            back_max=back.max(),
         )
         .collect()
     )
@@ -274,14 +266,14 @@ def _differences(
             .over(pair)
         )
 
-    there, back = (earliest("_middle", from_client=way) for way in (True, False))
+    went, came = (earliest("_middle", from_client=way) for way in (True, False))
     asked, answered = (earliest("first", from_client=way) for way in (True, False))
     return (
         both.with_columns(_middle=middle / 2)
         # In the direction in which `b` comes later by the clocks, it is later: the
         # other way round the connection would have a negative round trip. Between
         # its request and its answer, drift must not have turned that round.
-        .with_columns(_round_trip=there - back, _apart=(answered - asked).abs())
+        .with_columns(_round_trip=went - came, _apart=(answered - asked).abs())
         .filter(pl.col("_round_trip").abs() > 2 * _MOST_DRIFT * pl.col("_apart"))
         .with_columns(is_upper=pl.col("from_client") == (pl.col("_round_trip") > 0))
         .select(

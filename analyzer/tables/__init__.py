@@ -131,17 +131,17 @@ def read_arrow(path: Path) -> pa.Table:
     return map_arrow(path)[0]
 
 
-def map_arrow(path: Path) -> tuple[pa.Table, Callable[[], object]]:
+def map_arrow(path: Path) -> tuple[pa.Table, Callable[[], object] | None]:
     """Read a table's file, and give what lets go of the memory that a map takes up.
 
-    What is read again after that comes from the file again.
+    What is read again after that comes from the file again. None if there is no map.
     """
     import pyarrow as pa
 
     if ".parquet" in path.suffixes:
         import pyarrow.parquet as pq
 
-        return pq.read_table(path, memory_map=True), lambda: None
+        return pq.read_table(path, memory_map=True), None
     with path.open("rb") as file:
         mapped = mmap(file.fileno(), 0, access=ACCESS_READ)
     table = pa.ipc.open_file(pa.py_buffer(mapped)).read_all()

@@ -16,6 +16,12 @@ TUNNEL_DEVICES = {
 NIC = r"^(en|eth|bond|team|ib|br|wl)"
 _POD_DEVICE = r"^(cali|veth|lxc|eni|tap)"
 
+#: What a connection carried in both directions.
+BOTH_WAYS = (
+    (pl.col("client_bytes") + pl.col("backend_bytes")).alias("octets"),
+    (pl.col("client_packets") + pl.col("backend_packets")).alias("packets"),
+)
+
 _OF_FLOWS = (
     *("point", "tunnel", "vni", "originator_ip", "responder_ip"),
     *("outer_originator_ip", "outer_responder_ip"),
@@ -107,8 +113,7 @@ def connection_kinds(connections: pl.LazyFrame, flows: pl.DataFrame) -> pl.DataF
     )
     kinds = (
         connections.with_columns(
-            octets=pl.col("client_bytes") + pl.col("backend_bytes"),
-            packets=pl.col("client_packets") + pl.col("backend_packets"),
+            *BOTH_WAYS,
             is_answered=is_answered,
             unanswered=~is_answered | is_refused.fill_null(value=False),
             flow_kinds=pl.col("flow_ids").map_batches(

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from analyzer.analysis.paths.connections import BOTH_WAYS
 from analyzer.cluster.inferred import INITIAL_TTLS
 from analyzer.tables.expressions import host_of, ip_and_port
 
@@ -377,13 +378,7 @@ def path_steps(
         ``unanswered`` (bool), ``start_time``, ``end_time``, ``tunnel``, ``vni``,
         ``outer_client_ip``, ``outer_backend_ip``.
     """
-    own = connections.select(
-        "connection_id",
-        "start_time",
-        "end_time",
-        octets=pl.col("client_bytes") + pl.col("backend_bytes"),
-        packets=pl.col("client_packets") + pl.col("backend_packets"),
-    )
+    own = connections.select("connection_id", "start_time", "end_time", *BOTH_WAYS)
     return (
         kinds.select("kind", connection_id="connection_ids")
         .explode("connection_id")
