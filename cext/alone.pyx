@@ -320,17 +320,20 @@ cdef class Filler:
         cdef uint64_t about[2]
         cdef uint32_t ports[2]
         cdef int side
-        # A beginning without flags shows its first packet all the same.
-        if is_known(&flow[ORIGINATOR_SEQ_START], row) and not (
-            is_known(&flow[ORIGINATOR_TCP_FLAGS], row)
-            or is_known(&flow[ORIGINATOR_TCP_FLAGS + 1], row)
-        ):
-            return False
         for side in range(2):
             ports[side] = ends[side] & PORT_MASK
             about[side] = number_of(&self.serving, ends[side])
         if about[0] != about[1]:
             return about[0] != 0
+        # A beginning without flags shows its first packet all the same, unless packets
+        # of the other side go by elsewhere.
+        if (
+            is_known(&flow[ORIGINATOR_SEQ_START], row)
+            and u64_of(&flow[ORIGINATOR_PACKETS + 1], row)
+            and not is_known(&flow[ORIGINATOR_TCP_FLAGS], row)
+            and not is_known(&flow[ORIGINATOR_TCP_FLAGS + 1], row)
+        ):
+            return False
         for side in range(2):
             about[side] = number_of(&self.tunnels, ends[side] >> PORT_BITS)
         if about[0] != about[1]:

@@ -37,13 +37,14 @@ from cext.keymap cimport (
     open_keys,
     set_number,
 )
+from cext.packet cimport DIGEST_HALF
 
 # The keys of a flow; all but the first are others for TCP than for datagrams.
 cdef enum:
     BY_TUPLE
     BY_CLIENT                   # its first number; its address and digest
     BY_SERVER                   # its first number; the client's address and the sizes
-    BY_END                      # last numbers of both; both digests and the sizes
+    BY_END                      # last numbers of both; heads of digests and the sizes
     KEYS
 
 NUMBER_OF_KEYS = KEYS
@@ -207,10 +208,12 @@ cdef bint put_key(
     if which == BY_END:
         if not is_known(&flow[ORIGINATOR_DIGEST + 1], row):
             return False
-        key[0] = mixed(SEED, u64_of(&flow[ORIGINATOR_DIGEST + 1], row))
+        key[0] = SEED
+        for column in range(2):
+            key[0] = mixed_head(key[0], &flow[ORIGINATOR_DIGEST + column], row)
     else:
         key[0] = mixed(SEED, end_of(flow, 0, row))
-    if which != BY_SERVER:
+    if which == BY_CLIENT:
         key[0] = mixed_column(key[0], &flow[ORIGINATOR_DIGEST], row)
     if which != BY_CLIENT:
         for column in range(2):
@@ -223,6 +226,17 @@ cdef inline uint64_t mixed_column(
     uint64_t key, const Values* values, Py_ssize_t row
 ) noexcept nogil:
     return mixed(key, u64_of(values, row) + 1 if is_known(values, row) else 0)
+
+
+cdef inline uint64_t mixed_head(
+    uint64_t key, const Values* digest, Py_ssize_t row
+) noexcept nogil:
+    return mixed(key, head_of(digest, row) + 1 if is_known(digest, row) else 0)
+
+
+cdef inline uint64_t head_of(const Values* digest, Py_ssize_t row) noexcept nogil:
+    """Give the part of a digest that a snapshot length of 96 octets leaves."""
+    return u64_of(digest, row) >> DIGEST_HALF
 
 
 cdef inline bint put_number(
@@ -256,14 +270,14 @@ cdef inline bint put_last_numbers(
 cdef bint put_several(
     const Values* flow, Py_ssize_t row, KeyMap* ends, KeyMap* digests
 ) noexcept nogil:
-    """Note the ends and digests of one of several; False if no memory is left."""
+    """Note ends and digests' heads of one of several; False if no memory is left."""
     cdef const Values* digest
     cdef int side
     for side in range(2):
         digest = &flow[ORIGINATOR_DIGEST + side]
         if not set_number(ends, end_of(flow, side, row), 1):
             return False
-        if is_known(digest, row) and not set_number(digests, u64_of(digest, row), 1):
+        if is_known(digest, row) and not set_number(digests, head_of(digest, row), 1):
             return False
     return True
 
@@ -274,5 +288,5 @@ cdef inline bint is_like_several(
     if number_of(ends, end_of(flow, 0, row)):
         return True
     return is_known(&flow[ORIGINATOR_DIGEST], row) and number_of(
-        digests, u64_of(&flow[ORIGINATOR_DIGEST], row)
+        digests, head_of(&flow[ORIGINATOR_DIGEST], row)
     )

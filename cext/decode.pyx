@@ -25,6 +25,7 @@ from cext.cursor cimport (
 )
 from cext.frame cimport NO_TIME
 from cext.packet cimport (
+    DIGEST_HALF,
     FRAME_FIELDS,
     HAS_ACK,
     HAS_DIGEST,
@@ -163,7 +164,8 @@ from cext.wire.vxlan cimport (
 
 cdef enum:
     MAX_TUNNEL_DEPTH = 8
-    DIGEST_OCTETS = 32      # of the payload; also there with a snapshot length of 128
+    DIGEST_HEAD = 4         # of the payload; in VXLAN, there with a snapshot length of 96
+    DIGEST_OCTETS = 32      # with one of 128
     MOST_VNIS = 65536       # counted one by one; a capture with more is no cluster's
 
 # LINKTYPE_ values of the tcpdump group.
@@ -211,27 +213,40 @@ cdef inline uint64_t identification_of(const Packet* packet) noexcept nogil:
 
 
 cdef inline uint64_t digest_of(
-    const uint8_t* octets, int64_t length, uint64_t salt
+    const uint8_t* octets, int64_t length, int64_t whole, uint64_t salt
 ) noexcept nogil:
-    """Digest up to DIGEST_OCTETS octets; never 0."""
-    cdef uint64_t digest = salt ^ DIGEST_1
+    """Digest the start of a payload of which `length` octets of `whole` were captured.
+
+    The high half is of the first DIGEST_HEAD octets, the low one of those up to
+    DIGEST_OCTETS; its lowest bit says that some of them were cut off. Never 0.
+    """
+    cdef int64_t head_length = min(length, <int64_t>DIGEST_HEAD)
+    cdef int64_t rest_length = min(length, <int64_t>DIGEST_OCTETS) - head_length
+    cdef bint is_cut = length < min(whole, <int64_t>DIGEST_OCTETS)
+    cdef uint64_t head = mixed_octets(octets, head_length, salt ^ DIGEST_1)
+    cdef uint64_t rest = mixed_octets(octets + head_length, rest_length, head)
+    rest = rest << 1 & <uint64_t>0xFFFFFFFE
+    head = head >> DIGEST_HALF << DIGEST_HALF
+    return (head | rest if head | rest else <uint64_t>1 << DIGEST_HALF) | is_cut
+
+
+cdef inline uint64_t mixed_octets(
+    const uint8_t* octets, int64_t length, uint64_t seed
+) noexcept nogil:
     cdef uint64_t rest = 0
     cdef int64_t at = 0
-    if length > DIGEST_OCTETS:
-        length = DIGEST_OCTETS
     while length - at >= 16:
-        digest = fold_multiply(
-            raw64(octets + at) ^ DIGEST_2, raw64(octets + at + 8) ^ digest
+        seed = fold_multiply(
+            raw64(octets + at) ^ DIGEST_2, raw64(octets + at + 8) ^ seed
         )
         at += 16
     if length - at >= 8:
-        digest = fold_multiply(raw64(octets + at) ^ DIGEST_3, digest ^ DIGEST_2)
+        seed = fold_multiply(raw64(octets + at) ^ DIGEST_3, seed ^ DIGEST_2)
         at += 8
     while at < length:
         rest = rest << 8 | octets[at]
         at += 1
-    digest = fold_multiply(rest ^ DIGEST_1, digest ^ <uint64_t>length ^ DIGEST_3)
-    return digest if digest else 1
+    return fold_multiply(rest ^ DIGEST_1, seed ^ <uint64_t>length ^ DIGEST_3)
 
 
 @cython.final
@@ -721,7 +736,7 @@ cdef inline uint32_t read_transport(
         return read_gre(cursor, packet, rest)
     packet.payload_length = rest
     packet.has |= HAS_PAYLOAD_LENGTH | HAS_DIGEST
-    packet.digest = digest_of(cursor.at, cursor.end - cursor.at, rest)
+    packet.digest = digest_of(cursor.at, cursor.end - cursor.at, rest, rest)
     return NEXT_DONE
 
 
@@ -862,6 +877,7 @@ cdef inline uint32_t read_udp(
     packet.digest = digest_of(
         cursor.at,
         cursor.end - cursor.at,
+        packet.payload_length,
         identification_of(packet) | packet.payload_length,
     )
     return NEXT_DONE
@@ -884,6 +900,7 @@ cdef inline uint32_t read_sctp(
     packet.digest = digest_of(
         cursor.at,
         cursor.end - cursor.at,
+        packet.payload_length,
         identification_of(packet) | be32(header.verification_tag),
     )
     return NEXT_DONE
@@ -920,6 +937,7 @@ cdef uint32_t read_icmp(
         packet.digest = digest_of(
             cursor.at,
             cursor.end - cursor.at,
+            packet.payload_length,
             identification_of(packet)
             | <uint64_t>header.type << 16
             | be16(header.sequence),

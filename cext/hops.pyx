@@ -240,12 +240,14 @@ cdef class Hops:
         Returns
         -------
         int
-            Rows filled: two per hop, the way to the backend and the way to the client.
+            Rows filled: two per hop, the way to the backend and the way to the client,
+            unless they go by other places.
         """
         cdef const Values* seen = ordered.columns
         cdef Py_ssize_t rows = ordered.rows, first = 0, last, out = 0, place, places
         cdef uint64_t connection = first_connection
         cdef Sampled sampled[2][2]  # of a place and the next, by side
+        cdef int side
         if ordered.count != COLUMNS or hops.count != HOP_COLUMNS:
             raise ValueError("columns of sightings or hops are missing")
         for place in range(rows):
@@ -265,19 +267,80 @@ cdef class Hops:
                 last = end_of_group(seen, rows, first)
                 self.prefetch_samples(seen, first + AHEAD, rows)
                 places = self.find_places(seen, first, last)
-                self.take_samples(seen, self.places[0], sampled[0])
-                for place in range(places - 1):
-                    self.take_samples(
-                        seen, self.places[place + 1], sampled[(place + 1) % 2]
-                    )
-                    self.put(
-                        seen, hops, out, connection, place, places,
-                        sampled[place % 2], sampled[(place + 1) % 2],
-                    )
-                    out += 2
+                if self.all_see_both(seen, places):
+                    self.take_samples(seen, self.places[0], sampled[0])
+                    for place in range(places - 1):
+                        self.take_samples(
+                            seen, self.places[place + 1], sampled[(place + 1) % 2]
+                        )
+                        for side in range(2):
+                            self.put(
+                                seen, hops, out + side, connection, self.places,
+                                place, places, side,
+                                sampled[place % 2], sampled[(place + 1) % 2],
+                            )
+                        out += 2
+                else:
+                    for side in range(2):
+                        out += self.put_way(
+                            seen, hops, out, connection, places, side
+                        )
                 connection += 1
                 first = last
         return out
+
+    cdef bint all_see_both(
+        self, const Values* seen, Py_ssize_t places
+    ) noexcept nogil:
+        """Tell whether every place saw packets of both directions."""
+        cdef Py_ssize_t place
+        cdef uint32_t row
+        for place in range(places):
+            row = self.places[place]
+            if not (
+                u64_of(&seen[CLIENT + PACKETS], row)
+                and u64_of(&seen[SERVER + PACKETS], row)
+            ):
+                return False
+        return True
+
+    cdef Py_ssize_t put_way(
+        self,
+        const Values* seen,
+        Columns hops,
+        Py_ssize_t out,
+        uint64_t connection,
+        Py_ssize_t places,
+        int side,
+    ) noexcept nogil:
+        """Write one direction, by the places that it takes; give the number of rows.
+
+        Routes need not be the same there and back: a place that saw none of the packets
+        that came farther is not on their way.
+        """
+        cdef const Values* packets = &seen[CLIENT + side * (SERVER - CLIENT) + PACKETS]
+        cdef uint32_t* taken = self.places + self.capacity
+        cdef Py_ssize_t place, count = 0, farthest = places if side else -1
+        cdef Sampled sampled[2][2]
+        for place in range(places):
+            if u64_of(packets, self.places[place]):
+                farthest = place
+                if side:
+                    break
+        for place in range(places):
+            if u64_of(packets, self.places[place]) or (
+                place < farthest if side else place > farthest
+            ):
+                taken[count] = self.places[place]
+                count += 1
+        for place in range(count - 1):
+            self.take_samples(seen, taken[place], sampled[0])
+            self.take_samples(seen, taken[place + 1], sampled[1])
+            self.put(
+                seen, hops, out + place, connection, taken, place, count, side,
+                sampled[0], sampled[1],
+            )
+        return max(count - 1, 0)
 
     cdef int make_room(self, Py_ssize_t count) except -1:
         free(self.places)
@@ -311,42 +374,34 @@ cdef class Hops:
         Columns hops,
         Py_ssize_t out,
         uint64_t connection,
+        const uint32_t* places,
         Py_ssize_t place,
-        Py_ssize_t places,
+        Py_ssize_t count,
+        int side,
         const Sampled* here,
         const Sampled* there,
     ) noexcept nogil:
-        """Write both directions between a place and the next."""
+        """Write one direction between a place and the next of so many."""
         cdef const Values* point = &seen[POINT]
-        cdef uint32_t one = self.places[place], other = self.places[place + 1]
+        cdef uint32_t one = places[place], other = places[place + 1]
         cdef double bound = self.bound_between(seen, one, other)
-        cdef int side
-        cdef Hop hop
-        for side in range(2):
-            hop = compare(side, bound, here, there)
-            self.find_losses(seen, one, other, side, here, there, &hop)
-            put_u64(hops, TO_CONNECTION, out + side, connection, True)
-            put_u32(hops, TO_DIRECTION, out + side, side, True)
-            put_u32(
-                hops, TO_HOP, out + side,
-                <uint32_t>(places - 2 - place if side else place), True,
-            )
-            put_u32(
-                hops, TO_FROM_POINT, out + side,
-                u32_of(point, other if side else one), True,
-            )
-            put_u32(
-                hops, TO_TO_POINT, out + side,
-                u32_of(point, one if side else other), True,
-            )
-            put_u64(hops, TO_SEGMENTS, out + side, hop.segments, True)
-            put_time(hops, TO_MEDIAN, out + side, hop.median)
-            put_time(hops, TO_MOST, out + side, hop.most)
-            put_time(hops, TO_BOUND, out + side, bound)
-            put_u64(
-                hops, TO_LOST, out + side, <uint64_t>hop.lost, hop.lost != UNKNOWN
-            )
-            put_bit(hops, TO_CAPTURE_LOSS, out + side, hop.is_capture_loss, True)
+        cdef Hop hop = compare(side, bound, here, there)
+        self.find_losses(seen, one, other, side, here, there, &hop)
+        put_u64(hops, TO_CONNECTION, out, connection, True)
+        put_u32(hops, TO_DIRECTION, out, side, True)
+        put_u32(
+            hops, TO_HOP, out, <uint32_t>(count - 2 - place if side else place), True
+        )
+        put_u32(
+            hops, TO_FROM_POINT, out, u32_of(point, other if side else one), True
+        )
+        put_u32(hops, TO_TO_POINT, out, u32_of(point, one if side else other), True)
+        put_u64(hops, TO_SEGMENTS, out, hop.segments, True)
+        put_time(hops, TO_MEDIAN, out, hop.median)
+        put_time(hops, TO_MOST, out, hop.most)
+        put_time(hops, TO_BOUND, out, bound)
+        put_u64(hops, TO_LOST, out, <uint64_t>hop.lost, hop.lost != UNKNOWN)
+        put_bit(hops, TO_CAPTURE_LOSS, out, hop.is_capture_loss, True)
 
     cdef void take_samples(
         self, const Values* seen, uint32_t row, Sampled* sampled

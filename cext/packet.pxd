@@ -82,6 +82,12 @@ cdef struct Address:
     uint64_t low        # the last eight, or the IPv4 address; as numbers
 
 
+# A digest's bits of the head of the payload are from here on; see digest_of in
+# cext/decode.pyx.
+cdef enum:
+    DIGEST_HALF = 32
+
+
 cdef struct Packet:
     # What the capture reader fills in.
     const uint8_t* data         # valid until the reader's buffer is filled again

@@ -20,7 +20,7 @@ from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import clocks_table
 from analyzer.correlate.company import ALONE, IN_COMPANY, company
 from analyzer.correlate.connections import AHEAD, Connections, Names, coded
-from analyzer.correlate.conntrack import translations, with_conntrack
+from analyzer.correlate.conntrack import on_captures_clock, translations, with_conntrack
 from analyzer.correlate.filled import in_code_order
 from analyzer.correlate.flow_arrays import flow_arrays
 from analyzer.correlate.grouping import group, on_one_clock
@@ -128,10 +128,13 @@ def correlate_in_parts(
     del joined
     lone = Alone(arrays, told, ends, places, seen.points, grouped.clocks)
 
-    parts = [with_conntrack(chains(paths), entries)]
+    parts = [chains(paths)]
     if entries is not None:
         # What conntrack alone tells of one of them has a say in the names of all.
-        parts += (with_conntrack(part, entries) for part in lone.parts(held=None))
+        parts += lone.parts(held=None)
+        entries = on_captures_clock(entries, parts)
+    parts = [with_conntrack(part, entries) for part in parts]
+    if entries is not None:
         telling = parts
     elif cluster is not None:
         # So have calls that nodes took over, be they seen in one place only.

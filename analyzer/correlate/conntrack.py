@@ -6,14 +6,24 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from analyzer.tables.expressions import host_of
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analyzer.cluster import Cluster
 
 _SECOND = 1_000_000_000
 #: How far conntrack's time and the captures' may be apart, clocks included.
 _APART = 10 * _SECOND
+#: How long after its first packet an entry may be told of, on the same clock.
+_LATE = _SECOND
 #: Nodes that translate one connection, one after the other.
 _MOST_TRANSLATIONS = 2
+#: A connection's tuple, and which one of an entry it is: what was translated into it,
+#: and what it was translated into.
+_BEFORE = (("client", "destination"), ("sender", "receiver"))
+_BEHIND = (("source", "backend"), ("original_client", "original_server"))
 
 
 def with_conntrack(
@@ -38,7 +48,8 @@ def with_conntrack(
     Notes
     -----
     A tuple that was used again has several entries: the one that began at about the
-    same time is taken, and none if they disagree and do not say when they began.
+    same time is taken, and none if they disagree and do not say when they began. A
+    connection that was open before the capture began has an entry that is older.
     """
     connections = connections.with_columns(
         destination_told=pl.lit(value=False), backend_told=pl.lit(value=False)
@@ -46,9 +57,7 @@ def with_conntrack(
     if table is None:
         return connections
     for _ in range(_MOST_TRANSLATIONS):
-        before = _match(
-            connections, table, ("client", "destination"), ("sender", "receiver")
-        )
+        before = _match(connections, table, *_BEFORE)
         connections = (
             connections.join(before, on="group", how="left", maintain_order="left")
             .with_columns(
@@ -59,12 +68,7 @@ def with_conntrack(
             )
             .drop("original_client", "original_server", "sender", "receiver")
         )
-        behind = _match(
-            connections,
-            table,
-            ("source", "backend"),
-            ("original_client", "original_server"),
-        )
+        behind = _match(connections, table, *_BEHIND)
         connections = (
             connections.join(behind, on="group", how="left", maintain_order="left")
             .with_columns(
@@ -90,8 +94,8 @@ def translations(cluster: Cluster | None, roles: pl.DataFrame) -> pl.DataFrame |
     -------
     pl.DataFrame or None
         One row per entry: ``protocol``, ``original_client``, ``original_server``,
-        ``sender`` and ``receiver`` (u64, behind the translation), ``began`` (i64, ns).
-        None if cluster state has no entries at all.
+        ``sender`` and ``receiver`` (u64, behind the translation), ``node`` (str) and
+        ``began`` (i64, ns, on its clock). None if cluster state has no entries at all.
     """
     entries = None if cluster is None else cluster.conntrack_table()
     if entries is None or entries.is_empty():
@@ -121,9 +125,86 @@ def translations(cluster: Cluster | None, roles: pl.DataFrame) -> pl.DataFrame |
         original_server="dst",
         sender="reply_dst",
         receiver="reply_src",
+        node=pl.col("node").fill_null(""),
         began=pl.col("start_time").to_physical(),
     )
     return found.collect()
+
+
+def on_captures_clock(
+    table: pl.DataFrame, connections: Sequence[pl.DataFrame]
+) -> pl.DataFrame:
+    """Set the times of entries right, of each node by itself.
+
+    Parameters
+    ----------
+    table : pl.DataFrame
+        See :func:`translations`.
+    connections : sequence of pl.DataFrame
+        See :func:`analyzer.correlate.chains.chains`; ``start`` on one clock.
+
+    Returns
+    -------
+    pl.DataFrame
+        The same, ``began`` on the clock of the captures as far as it can be told.
+
+    Notes
+    -----
+    Connections that can have one entry only tell how far the clocks are apart:
+    captures may have been corrected, or taken elsewhere. Where there are none, what the
+    node's own captures are wrong by is taken.
+    """
+    told = pl.concat(
+        _pairs(part.lazy().filter("is_numbered"), table.lazy(), tuple_, key)
+        .filter(pl.len().over("group", "node") == 1)
+        .select("node", wrong=pl.col("start") - pl.col("began"))
+        for part in connections
+        for tuple_, key in (_BEFORE, _BEHIND)
+    )
+    captured = (
+        pl.concat(
+            part.lazy().select(
+                point=pl.col("points").list.first().cat.to(pl.Categorical),
+                wrong=pl.col("start") - pl.col("raw_start"),
+            )
+            for part in connections
+        )
+        .group_by("point")
+        .agg(pl.col("wrong").median())
+        .select("wrong", node=host_of("point"))
+    )
+    of_nodes = pl.col("wrong").median().cast(pl.Int64)
+    return (
+        table.lazy()
+        .join(told.group_by("node").agg(of_nodes), on="node", how="left")
+        .join(
+            captured.group_by("node").agg(of_nodes),
+            on="node",
+            how="left",
+            suffix="_captured",
+        )
+        .with_columns(
+            pl.col("began") + pl.coalesce("wrong", "wrong_captured", pl.lit(0))
+        )
+        .drop("wrong", "wrong_captured")
+        .collect()
+    )
+
+
+def _pairs(
+    connections: pl.LazyFrame,
+    table: pl.LazyFrame,
+    tuple_: tuple[str, str],
+    key: tuple[str, str],
+) -> pl.LazyFrame:
+    """Pair connections with all entries of a tuple."""
+    return connections.select(
+        "group", pl.col("protocol").cast(pl.String), "start", "is_numbered", *tuple_
+    ).join(
+        table.with_columns(_first=key[0], _second=key[1]),
+        left_on=["protocol", *tuple_],
+        right_on=["protocol", "_first", "_second"],
+    )
 
 
 def _match(
@@ -133,18 +214,15 @@ def _match(
     key: tuple[str, str],
 ) -> pl.DataFrame:
     """Find the entry of a tuple; one row per connection that has exactly one."""
-    apart = (pl.col("began") - pl.col("start")).abs()
+    late = pl.col("began") - pl.col("start")
+    apart = late.abs()
+    may_be = pl.when("is_numbered").then(apart <= _APART).otherwise(late <= _APART)
+    is_younger = ~pl.col("is_numbered") & (late > _LATE)
     told = ("original_client", "original_server", "sender", "receiver")
     return (
-        connections.lazy()
-        .select("group", pl.col("protocol").cast(pl.String), "start", *tuple_)
-        .join(
-            table.lazy().with_columns(_first=key[0], _second=key[1]),
-            left_on=["protocol", *tuple_],
-            right_on=["protocol", "_first", "_second"],
-        )
-        .filter((apart <= _APART).fill_null(value=True))
-        .sort("group", apart.fill_null(_APART), *told)
+        _pairs(connections.lazy(), table.lazy(), tuple_, key)
+        .filter(may_be.fill_null(value=True))
+        .sort("group", is_younger, apart.fill_null(_APART), *told)
         .group_by("group", maintain_order=True)
         .agg(
             *(pl.col(name).first() for name in told),

@@ -27,6 +27,10 @@ _SECOND = 1_000_000_000
 PAUSE = 60 * _SECOND
 #: A datagram crosses the cluster within this time, after clocks were corrected.
 _CROSSING = _SECOND // 50
+#: A digest's half of what a snapshot length of 96 octets leaves, and the bit that says
+#: that some of the rest was cut off; see ``digest_of`` in ``cext/decode.pyx``.
+_HEAD = 32
+_IS_CUT = 1
 #: Before and after one NAT, and after a second one.
 _MOST_LEGS = 3
 
@@ -92,11 +96,18 @@ def exchanges(seen: pl.DataFrame, times: dict[int, Clock]) -> pl.DataFrame:
                 ),
             ]
         )
-        .with_columns(echo_server=pl.when(is_echo).then(pl.col("server") // 65536))
+        .with_columns(
+            *(
+                (pl.col(f"{side}_digest") // 2**_HEAD).alias(f"{side}_head")
+                for side in ("client", "server")
+            ),
+            echo_server=pl.when(is_echo).then(pl.col("server") // 65536),
+        )
         .rename({"group": "flow"})
         .collect()
     )
     joined = runs
+    heads = ["client_head", "server_head"]
     for keys, certain in (
         # DNAT alone leaves the client as it is.
         (("protocol", "client", "client_digest"), ["client_digest"]),
@@ -106,7 +117,8 @@ def exchanges(seen: pl.DataFrame, times: dict[int, Clock]) -> pl.DataFrame:
             ("protocol", "client_digest", "server_digest", *SIZES),
             ["client_digest", "server_digest"],
         ),
-        # A snapshot length may have cut the digests, not the same way everywhere.
+        # A snapshot length may have cut the rest, not the same way everywhere.
+        (("protocol", *heads, *SIZES), heads),
         (("protocol", "client", *SIZES), ["client"]),
     ):
         chains = _chains(legs, keys, certain)
@@ -141,11 +153,21 @@ def _chains(
         .filter((pl.len().over("group") > 1) & (pl.len().over("group") <= _MOST_LEGS))
         .sort("group", "client_ttl", "flow", descending=[False, True, False])
         .filter(
-            _is_one_way(are_of_one_size=set(SIZES) <= set(keys)).all().over("group")
+            _is_one_way(are_of_one_size=set(SIZES) <= set(keys)).all().over("group"),
+            *(
+                _agree(side).over("group")
+                for side in ("client_digest", "server_digest")
+            ),
         )
         .select("flow", "group")
         .collect()
     )
+
+
+def _agree(digest: str) -> pl.Expr:
+    """Tell whether digests are the same, as far as they are whole."""
+    is_whole = pl.col(digest) & _IS_CUT == 0
+    return pl.when(is_whole).then(digest).drop_nulls().n_unique() <= 1
 
 
 def _is_one_way(*, are_of_one_size: bool) -> pl.Expr:

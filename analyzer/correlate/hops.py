@@ -85,6 +85,7 @@ def hops(
     Latencies are those of the packets that both points sampled, at most four in each
     direction. What was lost is told from what both counted, and only if each point's
     capture spans what the other saw, and shows both directions of anything at all.
+    Where routes differ there and back, each direction has the points that saw it.
     Where frames hold several segments (GRO, TSO), it is the least number of segments
     that carry the octets that are missing.
     """

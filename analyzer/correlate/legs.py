@@ -207,9 +207,13 @@ def _midstream(unsure: pl.LazyFrame, sure: pl.LazyFrame, known: Ends) -> pl.Lazy
 def _reasons(known: Ends) -> tuple[pl.Expr, ...]:
     """Say by what a sighting of TCP is turned: bool, null where it tells nothing."""
     client, server = _client(), _server()
-    # A beginning without flags shows its first packet all the same.
-    is_from_start = pl.col("originator_seq_start").is_not_null() & pl.all_horizontal(
-        pl.col("originator_tcp_flags", "responder_tcp_flags").is_null()
+    # A beginning without flags shows its first packet all the same, unless packets of
+    # the other side go by elsewhere.
+    is_from_start = (
+        pl.col("originator_seq_start").is_not_null()
+        & (pl.col("responder_packets") > 0)
+        & pl.col("originator_tcp_flags").is_null()
+        & pl.col("responder_tcp_flags").is_null()
     )
     ports = client % 65536, server % 65536
 
@@ -225,8 +229,8 @@ def _reasons(known: Ends) -> tuple[pl.Expr, ...]:
         for port, each in zip(ports, (client, server), strict=True)
     ]
     return (
-        pl.when(is_from_start).then(pl.lit(value=False)),
         _serves(known.serving),
+        pl.when(is_from_start).then(pl.lit(value=False)),
         pl.when(of_tunnel[0] != of_tunnel[1]).then(of_tunnel[1]),
         pl.when(meets[0] != meets[1]).then(meets[0] > meets[1]),
         pl.when(is_reserved[0] != is_reserved[1]).then(is_reserved[0]),

@@ -22,7 +22,10 @@ AGREEING_PACKETS = 3
 _MOST_COPIES = 256
 _WHERE = (
     "ends",
+    "lane",
     "client",
+    "client_isn",
+    "is_cut",
     "start",
     "end",
     "originator_seq_start",
@@ -78,6 +81,7 @@ def by_same_tuple(rest: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
         rest.lazy()
         .join(ranges, on="ends", suffix="_known")
         .filter(overlaps("_known", TIME_SLACK) & _agrees())
+        .filter(~_is_used_again().any().over("flow", "group"))
         .with_columns(
             _distance=(pl.col("start") - pl.col("start_known")).abs().fill_null(0)
         )
@@ -96,6 +100,24 @@ def _agrees() -> pl.Expr:
         .then(_near("originator", "originator") & _near("responder", "responder"))
         .otherwise(_near("originator", "responder") & _near("responder", "originator"))
     )
+
+
+def _is_used_again() -> pl.Expr:
+    """Tell whether one of two sightings begins in the place where the other has ended.
+
+    A port that is used again at once goes on from where its numbers were, or nearly:
+    initial numbers grow by one each 64 ns (Linux, secure_tcp_seq), and a server that
+    still waits for the old connection adds 65,537 (tcp_timewait_state_process).
+    """
+    begins = pl.col("client_isn").is_not_null() & ~pl.col("is_cut")
+    begins_known = pl.col("client_isn_known").is_not_null() & ~pl.col("is_cut_known")
+    return (
+        (pl.col("lane") == pl.col("lane_known"))
+        & (
+            (begins & (pl.col("start") > pl.col("end_known")))
+            | (begins_known & (pl.col("start_known") > pl.col("end")))
+        )
+    ).fill_null(value=False)
 
 
 def merged(found: pl.DataFrame, firsts: pl.DataFrame) -> pl.DataFrame:
@@ -125,6 +147,7 @@ def merged(found: pl.DataFrame, firsts: pl.DataFrame) -> pl.DataFrame:
         unsure.join(seen, on="ends", suffix="_known")
         .filter(pl.col("group") != pl.col("group_known"))
         .filter(overlaps("_known", TIME_SLACK) & _agrees())
+        .filter(~_is_used_again().any().over("group", "group_known"))
         .select("group", "group_known", sure="is_sure_known")
         .unique()
         .collect()

@@ -25,14 +25,16 @@ def passing(seen: pl.DataFrame, samples: pl.LazyFrame) -> pl.Series:
 
     Notes
     -----
-    It is the first packet, unless a connection was open before some capture began;
-    then it is how much later the client's sampled packets passed, and how much sooner
-    the server's, than at the sighting that has the most packets in common with others.
-    Without a packet in common it is null.
+    It is the first packet, unless a connection was open before some capture began, or
+    the first packet is the server's; then it is how much later the client's sampled
+    packets passed, and how much sooner the server's, than at the sighting that has the
+    most packets in common with others. Without a packet in common it is null.
     """
     start = seen["start"].fill_null(0)
     is_late = Marks(seen.height)
-    if mark_unequal(arrays(seen.select("group", "client_seq_start")), is_late.view):
+    # A flow is like no other one.
+    first = pl.when("opens_with_answer").then("flow").otherwise("client_seq_start")
+    if mark_unequal(arrays(seen.select("group", first)), is_late.view):
         late = is_late.series()
         start = start.scatter(late.arg_true(), _by_samples(seen.filter(late), samples))
     return start // 1000

@@ -182,7 +182,8 @@ def by_side(seen: pl.DataFrame) -> pl.DataFrame:
     pl.DataFrame
         The same rows; ``client_ttl`` stands for ``originator_ttl`` and so on, and
         ``is_answered`` (bool) tells whether the server took the connection,
-        ``is_numbered`` whether the initial numbers of both sides were seen. Where a
+        ``is_numbered`` whether the initial numbers of both sides were seen, and
+        ``opens_with_answer`` whether the first packet is one of the server. Where a
         capture has copies of other interfaces that cannot be told apart, each
         direction's counters are its share without them.
     """
@@ -223,9 +224,13 @@ def by_side(seen: pl.DataFrame) -> pl.DataFrame:
         | (pl.col("server_tcp_flags") & 0x12 == 0x12)
         | (pl.col("server_payload_bytes") > 0)
     )
+    is_unopened = (pl.col("client_tcp_flags") & 0x02 == 0) & (
+        pl.col("server_tcp_flags") & 0x12 == 0x12
+    )
     return (
         frame.with_columns(
             is_answered=is_answered.fill_null(value=False),
+            opens_with_answer=pl.col("flips") | is_unopened.fill_null(value=False),
             is_numbered=pl.col("client_isn").is_not_null()
             & pl.col("server_isn").is_not_null(),
         )

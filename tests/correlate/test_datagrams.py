@@ -3,7 +3,15 @@
 import pytest
 
 from tests.correlate import ways
-from tests.correlate.lab import CLIENT_POD, NODE_A, OUTSIDE, POD_A, POD_B, TUNNEL_A
+from tests.correlate.lab import (
+    CLIENT_POD,
+    NODE_A,
+    NODE_B,
+    OUTSIDE,
+    POD_A,
+    POD_B,
+    TUNNEL_A,
+)
 from tests.correlate.simulated import Seen, Wire, ping, udp
 
 QUERY, ANSWER = b"\x12\x34query for web", b"\x12\x34answer for web"
@@ -67,6 +75,39 @@ def test_what_senders_number_tells_equal_queries_apart(tmp_path):
         wire.carry(path, exchange, at=number / 10_000)
     rows = wire.connections()
     assert sorted(row["snat_port"] - row["client_port"] for row in rows) == [11000] * 5
+
+
+def long(name):
+    """Give a query and an answer of which VXLAN and 96 octets leave the start only."""
+    return udp(QUERY + name * 9, ANSWER + name * 12)
+
+
+def in_tunnel(client, snat):
+    path = masqueraded(client, snat)
+    return [path[0], path[1]._replace(file="node-a.eth0.pcap", outer=(NODE_A, NODE_B))]
+
+
+def test_a_masqueraded_query_that_was_cut_is_one_row(tmp_path):
+    wire = Wire(tmp_path)
+    for number in range(3):
+        exchange = [
+            each._replace(identification=700 + number) for each in long(b"more")
+        ]
+        path = in_tunnel((OUTSIDE, 40000 + number), 51000 + number)
+        wire.carry(path, exchange, at=number / 10_000)
+    wire.cut(96)
+    rows = wire.connections()
+    assert sorted(row["snat_port"] - row["client_port"] for row in rows) == [11000] * 3
+
+
+def test_queries_whose_known_rest_differs_stay_apart(tmp_path):
+    wire = Wire(tmp_path)
+    for file, name, path in (
+        ("node-a.eth0.pcap", b"here", in_tunnel((OUTSIDE, 40000), 51000)[:1]),
+        ("node-a.vxlan.calico.pcap", b"more", masqueraded((OUTSIDE, 40001), 51001)[1:]),
+    ):
+        wire.carry([path[0]._replace(file=file)], long(name))
+    assert len(wire.connections()) == 2
 
 
 def test_one_query_to_two_servers_is_two_rows(tmp_path):

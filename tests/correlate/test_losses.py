@@ -24,7 +24,7 @@ def spanning(tmp_path):
     return wire
 
 
-def hops_of_the_call(wire):
+def every_hop_of_the_call(wire):
     tables = wire.tables()
     (id_,) = (
         row["connection_id"]
@@ -32,7 +32,11 @@ def hops_of_the_call(wire):
         if row["client_port"] == 41000
     )
     hops = [hop for hop in rows(tables.hops) if hop["connection_id"] == id_]
-    return {hop["direction"]: hop for hop in hops}
+    return sorted(hops, key=lambda hop: (hop["direction"], hop["hop"]))
+
+
+def hops_of_the_call(wire):
+    return {hop["direction"]: hop for hop in every_hop_of_the_call(wire)}
 
 
 def without(number):
@@ -96,6 +100,40 @@ def test_an_answer_that_did_not_arrive_is_lost(tmp_path):
     wire.carry([FIRST], without(4))
     wire.carry([BEHIND], ALL)
     assert hops_of_the_call(wire)["to_client"]["lost_segments"] == 1
+
+
+def test_routes_that_differ_there_and_back_lose_nothing(tmp_path):
+    wire = Wire(tmp_path)
+    for n, at in enumerate((-5, 5)):
+        # All devices show both directions of something.
+        path = [seen._replace(client=(seen.client[0], 50000 + n)) for seen in WAY.seen]
+        wire.carry(path, tcp(*numbers(90 + n)), at=at)
+    for seen in WAY.seen:
+        bare = seen._replace(outer=None)
+        if "eth0" in seen.file:
+            wire.carry([bare], [each for each in ALL if each.from_client])
+        elif "vxlan" in seen.file:
+            wire.carry([bare], [each for each in ALL if not each.from_client])
+        else:
+            wire.carry([bare], ALL)
+    taken = {}
+    for hop in every_hop_of_the_call(wire):
+        taken.setdefault(hop["direction"], []).append(
+            (hop["from_point"], hop["to_point"], hop["lost_segments"])
+        )
+    client, server = "node-a/caliclient-1", "node-b/caliweb-2"
+    assert taken == {
+        "to_backend": [
+            (client, "node-a/eth0", 0),
+            ("node-a/eth0", "node-b/eth0", 0),
+            ("node-b/eth0", server, 0),
+        ],
+        "to_client": [
+            (server, "node-b/vxlan.calico", 0),
+            ("node-b/vxlan.calico", "node-a/vxlan.calico", 0),
+            ("node-a/vxlan.calico", client, 0),
+        ],
+    }
 
 
 def test_octets_that_a_snapshot_length_cut_off_are_not_lost():

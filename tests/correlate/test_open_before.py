@@ -90,3 +90,20 @@ def test_captures_of_different_times_show_one_connection(tmp_path, seed):
     (row,) = wire.connections()
     assert (row["destination_ip"], row["destination_port"]) == walk.destination
     assert (row["backend_ip"], row["backend_port"]) == walk.backend_end
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_a_port_that_is_used_again_at_once_is_another_connection(tmp_path, missing):
+    walk = ways.Ways().direct(
+        ways.pod("client", 1, A), 41000, ways.pod("web", 2, B), 80
+    )
+    wire = Wire(tmp_path)
+    wire.carry(walk.seen, tcp(70_000_000, 80_000_000, first=missing))
+    wire.carry(walk.seen, tcp(70_900_000, 80_065_537), at=0.05)
+    first, second = wire.connections()
+    assert first["points"] == second["points"]
+    assert len(set(first["points"])) > 2
+    assert (first["client_packets"], second["client_packets"]) == (
+        {1: 4, 2: 4, 3: 3}[missing],
+        5,
+    )

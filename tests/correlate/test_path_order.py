@@ -34,6 +34,7 @@ SCHEMA = {
     "start": pl.Int64,
     "raw_start": pl.Int64,
     "flips": pl.Boolean,
+    "opens_with_answer": pl.Boolean,
 }
 NODES = pl.DataFrame(
     {"host": [0, 1, 1], "outer": [1, 2, 3]},
@@ -78,6 +79,7 @@ def _sightings(draw: random.Random) -> pl.DataFrame:
     for flow, row in enumerate(rows):
         row["flow"] = flow
         row["client_seq_start"] = flow if row["group"] in late else maybe(7)
+        row["opens_with_answer"] = draw.random() < 0.01
     draw.shuffle(rows)
     return pl.DataFrame(rows, schema=SCHEMA)
 
@@ -112,7 +114,12 @@ def _expected(rows: list[dict], nodes: pl.DataFrame) -> list[tuple[int, int]]:
     found, legs = [], 0
     for _, of_group in groupby(sorted(rows, key=_group), key=_group):
         group = list(of_group)
-        firsts = set(_known(row["client_seq_start"] for row in group))
+        firsts = set(
+            _known(
+                row["flow"] if row["opens_with_answer"] else row["client_seq_start"]
+                for row in group
+            )
+        )
         for row in group:
             row["passed"] = inf if len(firsts) > 1 else (row["start"] or 0) // 1000
         tuples: dict[int, list[dict]] = {}
