@@ -115,10 +115,13 @@ def find_inputs(
     CaptureError
         If there is no such file.
     TablesError
-        If there is something beside a tables directory, or a file out of one.
+        If there is something beside a tables directory, or a file out of one, or if a
+        flows table is damaged.
     """
     of_tables = [argument for argument in arguments if _is_tables(Path(argument))]
     if not of_tables:
+        for argument in arguments:
+            _refuse_damage(Path(argument))
         captures = find_captures(arguments)
         for capture in captures:
             _refuse_table(capture)
@@ -144,6 +147,15 @@ def _is_tables(path: Path) -> bool:
     from analyzer.tables.directory import is_tables_directory
 
     return is_tables_directory(path)
+
+
+def _refuse_damage(path: Path) -> None:
+    """Say what is wrong with a directory that would have tables."""
+    if path.is_dir():
+        from analyzer.tables.directory import read_schema, table_path
+
+        if flows := table_path(path, "flows"):
+            read_schema(flows)
 
 
 def _refuse_table(path: Path) -> None:

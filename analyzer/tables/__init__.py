@@ -11,7 +11,7 @@ from analyzer.errors import TablesError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import polars as pl
     import pyarrow as pa
@@ -167,7 +167,7 @@ def open_tables(directory: str | os.PathLike[str]) -> Tables:
     Raises
     ------
     TablesError
-        If the directory holds no tables.
+        If the directory holds no tables, or one of them is damaged.
     """
     from analyzer.tables.directory import (
         captures_of,
@@ -184,9 +184,9 @@ def open_tables(directory: str | os.PathLike[str]) -> Tables:
             hint="`analyze flows CAPTURE` writes one",
         )
     tables: dict[str, pa.Table | Path] = {}
+    metadata: dict[str, Mapping[bytes, bytes]] = {}
     for table in TABLES:
         if path := table_path(directory, table):
             tables[table] = path
-    flows = tables["flows"]
-    assert isinstance(flows, Path)  # noqa: S101  is_tables_directory has seen it
-    return Tables(tables, captures_of(read_schema(flows).metadata))
+            metadata[table] = read_schema(path).metadata
+    return Tables(tables, captures_of(metadata["flows"]))

@@ -43,6 +43,15 @@ def test_parquet_tables_are_tables(tmp_path):
     assert len(rows(find_inputs([str(tmp_path / "p")]).tables())) == 1
 
 
+@pytest.mark.parametrize("table", ["flows", "connections", "hops", "clocks"])
+@pytest.mark.parametrize("left", [0, 1000])
+def test_a_table_that_is_damaged_is_named(tables_directory, table, left):
+    path = tables_directory / f"{table}.arrow"
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(TablesError, match=rf"{table}\.arrow: not a table of this tool"):
+        find_inputs([str(tables_directory)]).tables()
+
+
 def test_directories_and_globs_of_captures_are_captures():
     inputs = find_inputs([str(NODEPORT.parent), str(RECORDED / "*.ens18.pcap.gz")])
     assert not inputs.is_tables
