@@ -164,8 +164,8 @@ from cext.wire.vxlan cimport (
 
 cdef enum:
     MAX_TUNNEL_DEPTH = 8
-    DIGEST_HEAD = 4         # of the payload; in VXLAN, there with a snapshot length of 96
-    DIGEST_OCTETS = 32      # with one of 128
+    DIGEST_HEAD = 4         # of the payload; left of it inside VXLAN by 96 octets
+    DIGEST_OCTETS = 32      # left of it by 128 octets
     MOST_VNIS = 65536       # counted one by one; a capture with more is no cluster's
 
 # LINKTYPE_ values of the tcpdump group.
