@@ -149,7 +149,7 @@ def flows(
     """
     from analyzer.cli.names import Names
     from analyzer.cli.progress import progress_bar
-    from analyzer.cli.trouble import refuse_damage, warn_of_trouble
+    from analyzer.cli.trouble import as_of_captures, refuse_damage, warn_of_trouble
     from analyzer.pipeline import write_tables
 
     if threads is not None:
@@ -178,7 +178,8 @@ def flows(
     with progress_bar("reading") as progress:
         tables = write_tables(captures, directory, progress=progress, **options)
     warn_of_trouble(tables.captures)
-    _show(tables, directory, Names(cluster), output, top, connections=connections)
+    names = Names(as_of_captures(cluster, tables.captures))
+    _show(tables, directory, names, output, top, connections=connections)
     if strict:
         refuse_damage(tables.captures)
 

@@ -62,7 +62,7 @@ class Inputs:
         if self.is_tables:
             return self._open()
         from analyzer.cli.progress import progress_bar
-        from analyzer.cli.trouble import warn_of_trouble
+        from analyzer.cli.trouble import as_of_captures, warn_of_trouble
         from analyzer.pipeline import build_tables
 
         with progress_bar("reading") as progress:
@@ -74,6 +74,7 @@ class Inputs:
                 progress=progress,
             )
         warn_of_trouble(tables.captures)
+        as_of_captures(self.cluster, tables.captures)
         return tables
 
     def beside(self, arguments: Sequence[str]) -> Inputs:
@@ -91,8 +92,10 @@ class Inputs:
         tables = open_tables(self.paths[0])
         if self.cluster is None:
             return tables
+        from analyzer.cli.trouble import as_of_captures
         from analyzer.pipeline import correlate_again
 
+        as_of_captures(self.cluster, tables.captures)
         return correlate_again(tables, self.cluster)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from analyzer.cli.facts import cut_frames
@@ -12,6 +13,7 @@ from analyzer.errors import CaptureError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from analyzer.cluster import Cluster
     from analyzer.tables.captures import CaptureSummary
 
 _MOST_WARNINGS = 8
@@ -33,6 +35,24 @@ def warn_of_trouble(summaries: Sequence[CaptureSummary]) -> None:
     more = len(warnings) - len(shown)
     if more > 0:
         warn(f"and {plural(more, 'warning')} more", "analyze info --json has them all")
+
+
+def as_of_captures(
+    cluster: Cluster | None, summaries: Sequence[CaptureSummary]
+) -> Cluster | None:
+    """Give cluster state as it can have been then; warn of pods that came later."""
+    last = max((each.end_time for each in summaries if each.end_time), default=None)
+    if cluster is None or last is None:
+        return cluster
+    then = cluster.as_of(datetime.fromtimestamp(last / 1e9, UTC))
+    late = len(cluster.pods) - len(then.pods)
+    if late:
+        warn(
+            f"{late:,} of {plural(len(cluster.pods), 'pod')} of the cluster state"
+            " were started after the last packet, and are not named",
+            "save cluster state when you capture: pods and their addresses change",
+        )
+    return then
 
 
 def refuse_damage(summaries: Sequence[CaptureSummary]) -> None:

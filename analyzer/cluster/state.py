@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from analyzer.cluster import tabulate
@@ -12,6 +13,7 @@ from analyzer.cluster.model import Extent
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
+    from datetime import datetime
 
     import polars as pl
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
         ServiceKind,
         Source,
     )
+
+_CLOCKS_APART = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,53 @@ class Cluster:
             merged.conntrack,
             merged.extent,
             sources=tuple(part.source() for part in found),
+        )
+
+    def as_of(self, time: datetime) -> Cluster:
+        """Leave out pods that were started later: others had their addresses before.
+
+        Neither all pods of that time are known then, nor all that was behind their
+        services. Clocks may differ by a minute.
+        """
+        late = [
+            pod
+            for pod in self.pods
+            if pod.start_time is not None and pod.start_time > time + _CLOCKS_APART
+        ]
+        if not late:
+            return self
+        names = {(pod.namespace, pod.name) for pod in late}
+        addresses = {ip for pod in late if not pod.host_network for ip in pod.ips}
+        endpoints = [
+            each
+            for each in self.endpoints
+            if each.address not in addresses and (each.namespace, each.pod) not in names
+        ]
+        changed = {
+            (each.namespace, each.service)
+            for each in set(self.endpoints) - set(endpoints)
+        }
+        return replace(
+            self,
+            pods=tuple(
+                pod for pod in self.pods if (pod.namespace, pod.name) not in names
+            ),
+            services=tuple(
+                replace(each, endpoints_known=False)
+                if (each.namespace, each.name) in changed
+                else each
+                for each in self.services
+            ),
+            endpoints=tuple(endpoints),
+            extent=replace(
+                self.extent,
+                pods=frozenset(),
+                endpoints=frozenset(
+                    (namespace, name, version)
+                    for namespace, name, version in self.extent.endpoints
+                    if (namespace, name) not in changed
+                ),
+            ),
         )
 
     def name_of(self, ip: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -105,6 +106,8 @@ def correlate_in_parts(
     forget : callable, optional
         Lets the memory go that a mapped file with the flows takes up.
     """
+    if cluster is not None and isinstance(last := flows["end_time"].max(), datetime):
+        cluster = cluster.as_of(last)
     arrays = flow_arrays(flows, forget)
     seen = survey(flows, arrays)
     told = company(flows, arrays)

@@ -1,5 +1,6 @@
 """``--cluster`` says so if there is no cluster state in what it names."""
 
+import json
 import shutil
 
 import pytest
@@ -69,3 +70,19 @@ def test_a_path_that_is_named_twice_is_read_once_and_no_warning(tmp_path, monkey
     monkeypatch.chdir(ROUND)
     state = ROUND / "logs" / ".." / "cluster"
     assert "warning" not in asked("spread", tmp_path, state, "./cluster").stderr
+
+
+@pytest.mark.parametrize("command", ["flows", "spread", "paths"])
+def test_pods_that_were_started_after_the_capture_are_a_warning(command, tmp_path):
+    state = tmp_path / "state"
+    shutil.copytree(ROUND / "cluster", state, ignore=shutil.ignore_patterns("*.txt"))
+    listed = json.loads((state / "pods.json").read_text())
+    for pod in listed["items"][:4]:
+        pod["status"]["startTime"] = "2099-01-01T00:00:00Z"
+    (state / "pods.json").write_text(json.dumps(listed))
+    result = asked(command, tmp_path, state)
+    assert result.exit_code == 0
+    assert (
+        f"analyze: warning: 4 of {len(listed['items'])} pods of the cluster state"
+        " were started after the last packet, and are not named\n  hint: "
+    ) in result.stderr

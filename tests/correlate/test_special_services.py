@@ -205,3 +205,41 @@ def test_a_pod_that_had_ended_before_the_capture_called_nobody(tmp_path):
     row = of_the_job(tmp_path, finished("job-1", THEN.replace(year=2025)))
     assert (row["client_ip"], row["client_pod"]) == (GONE, None)
     assert (row["client_namespace"], row["backend_pod"]) == (None, "web-b")
+
+
+LATE, SINCE = "10.1.2.77", {"startTime": THEN.replace(year=2027).isoformat()}
+
+
+def test_a_pod_that_was_started_after_the_capture_is_not_named(tmp_path):
+    """Its address was somebody else's then."""
+    wire = Wire(tmp_path)
+    wire.carry(
+        [Seen("node-b.cali7.pcap", (LATE, 40000), (POD_B, 80))],
+        tcp(1_000_000, 2_000_000),
+    )
+    late = lab.a_lab_pod("next", LATE, "node-b", status=SINCE)
+    (row,) = wire.connections(lab.cluster(tmp_path, late))
+    assert (row["client_pod"], row["client_node"]) == (None, None)
+    assert row["backend_pod"] == "web-b"
+
+
+def called(tmp_path, **status):
+    """Give the row of a call to a port behind which there is one pod now."""
+    wire = Wire(tmp_path)
+    wire.carry(
+        [Seen("node-a.eth0.pcap", (OUTSIDE, 40000), (NODE_A, 30090), reply_ttl=62)],
+        tcp(1_000_000, 2_000_000),
+    )
+    port = {"port": 70, "targetPort": 7000, "nodePort": 30090}
+    service = a_service("new", port, type="NodePort", selector={"app": "new"})
+    pod = lab.a_lab_pod("new-1", LATE, "node-b", app="new", status=status)
+    (row,) = wire.connections(lab.cluster(tmp_path, service, pod))
+    return row
+
+
+def test_what_was_started_later_is_not_all_that_was_behind_a_service(tmp_path):
+    row = called(tmp_path)
+    assert (row["backend_pod"], row["backend_evidence"]) == ("new-1", "unique")
+    row = called(tmp_path, **SINCE)
+    assert (row["service_name"], row["backend_evidence"]) == ("new", "none")
+    assert row["backend_pod"] is None
