@@ -33,6 +33,7 @@ setup(
         extensions,
         include_path=["."],  # `cext.wire.vxlan` is `cext/wire/vxlan.pxd`
         build_dir=None if CHECKED else "build/cython",  # coverage wants the C beside
+        nthreads=os.cpu_count() or 1,
         compiler_directives={
             "language_level": 3,
             "boundscheck": CHECKED,

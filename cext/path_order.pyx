@@ -100,10 +100,13 @@ cdef class PathOrder:
     hosts : Arrays
         One column: hosts (u32) that are nodes. Where `addresses` is empty, no host has
         a side.
+    own : Arrays
+        One column: codes (u32) of all addresses that nodes have, in tunnels, too.
     """
 
     cdef KeyMap addresses
     cdef KeyMap hosts
+    cdef KeyMap own
     cdef bint has_sides
     cdef Sighting* sightings    # of one group at a time
     cdef Leg* legs
@@ -111,19 +114,28 @@ cdef class PathOrder:
     cdef Py_ssize_t capacity
     cdef uint32_t leg_count
 
-    def __cinit__(self, Arrays addresses, Arrays hosts):
+    def __cinit__(self, Arrays addresses, Arrays hosts, Arrays own):
         cdef uint64_t seed = secrets.randbits(64)
-        if not (open_keys(&self.addresses, seed) and open_keys(&self.hosts, seed)):
+        if not (
+            open_keys(&self.addresses, seed)
+            and open_keys(&self.hosts, seed)
+            and open_keys(&self.own, seed)
+        ):
             raise MemoryError
-        if addresses.count != 2 or hosts.count != 1:
+        if addresses.count != 2 or hosts.count != 1 or own.count != 1:
             raise ValueError("columns of addresses or hosts are missing")
-        if not put_all(&self.addresses, addresses) or not put_all(&self.hosts, hosts):
+        if not (
+            put_all(&self.addresses, addresses)
+            and put_all(&self.hosts, hosts)
+            and put_all(&self.own, own)
+        ):
             raise MemoryError
         self.has_sides = addresses.rows > 0
 
     def __dealloc__(self):
         close_keys(&self.addresses)
         close_keys(&self.hosts)
+        close_keys(&self.own)
         free(self.sightings)
         free(self.legs)
         free(self.numbers)
@@ -250,9 +262,12 @@ cdef class PathOrder:
         sighting.side = NO_SIDE
         if self.has_sides:
             if not number_of(&self.hosts, sighting.host):
-                sighting.side = (
-                    CLIENT_ITSELF if sighting.is_initial else SERVER_ITSELF
-                )
+                # Where a node calls, who is no node is the server.
+                sighting.side = SERVER_ITSELF
+                if sighting.is_initial and not number_of(
+                    &self.own, sighting.address[0]
+                ):
+                    sighting.side = CLIENT_ITSELF
             elif number_of(&self.addresses, host | sighting.address[0]):
                 sighting.side = CLIENT_SIDE
             elif number_of(&self.addresses, host | sighting.address[1]):

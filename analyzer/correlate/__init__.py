@@ -126,7 +126,10 @@ def correlate_in_parts(
     sampled = samples(shared)
     joined = by_side(oriented(joined, ends))
     paths = in_path_order(
-        with_places(joined, places), sampled, node_hosts(roles, seen.points)
+        with_places(joined, places),
+        sampled,
+        node_hosts(roles, seen.points),
+        ends.hosts,
     )
     del joined
     lone = Alone(arrays, told, ends, places, seen.points, grouped.clocks)

@@ -46,6 +46,11 @@ class Ends(NamedTuple):
     nodes: pl.Series
 
     @property
+    def hosts(self) -> pl.Series:
+        """Codes of all addresses that nodes have."""
+        return pl.concat([self.nodes, self.tunnels])
+
+    @property
     def serving(self) -> pl.Series:
         """Ends that serve, however it is known."""
         return pl.concat([self.told, self.seen])
@@ -313,7 +318,7 @@ def connections_of(ordered: pl.DataFrame) -> int:
 
 
 def in_path_order(
-    seen: pl.DataFrame, samples: pl.LazyFrame, nodes: pl.DataFrame
+    seen: pl.DataFrame, samples: pl.LazyFrame, nodes: pl.DataFrame, own: pl.Series
 ) -> Paths:
     """Sort sightings by group, and each group's along the client's path.
 
@@ -326,6 +331,8 @@ def in_path_order(
     nodes : pl.DataFrame
         Capture hosts that are nodes, and their addresses outside of tunnels: ``host``,
         ``outer`` (u32).
+    own : pl.Series
+        Codes of all addresses that nodes have, in tunnels, too.
 
     Returns
     -------
@@ -335,7 +342,8 @@ def in_path_order(
     -----
     Every hop takes one from the TTL of what the client sends, whatever clocks say.
     Between the same TTL, the end of a tunnel, or the node, at the client's side comes
-    before the other, the client's own host before all and the backend's behind. Then
+    before the other, the client's own host before all and the backend's behind (where a
+    node calls, all that are no nodes are the backend's). Then
     the time decides, host by host: packets leave one before they reach the next. Where
     no packets link the clocks either, two hosts stand in no certain order. Where
     requests and replies have different tuples (on ``lo``), what was seen of replies
@@ -350,6 +358,7 @@ def in_path_order(
     PathOrder(
         arrays(nodes.select("host", "outer")),
         arrays([pl.concat([nodes["host"], hosts])]),
+        arrays([own.cast(pl.UInt32)]),
     ).sort(
         arrays(
             seen.select(

@@ -36,6 +36,7 @@ SCHEMA = {
     "flips": pl.Boolean,
     "opens_with_answer": pl.Boolean,
 }
+OWN = pl.Series([1, 2, 3, 9], dtype=pl.UInt64)
 NODES = pl.DataFrame(
     {"host": [0, 1, 1], "outer": [1, 2, 3]},
     schema={"host": pl.UInt32, "outer": pl.UInt32},
@@ -63,7 +64,7 @@ def _sightings(draw: random.Random) -> pl.DataFrame:
                 "point": point,
                 "is_tunneled": is_tunneled,
                 "is_overlay": point in OVERLAYS,
-                "client": draw.choice([1, 2, 9]) * 65536 + 80,
+                "client": draw.choice([1, 2, 8, 9]) * 65536 + 80,
                 "server": draw.choice([1, 2, 9]) * 65536 + 80,
                 "client_ttl": maybe(62, 63, 64),
                 "server_ttl": maybe(62, 63),
@@ -156,13 +157,14 @@ def _place(row, leg, addresses, hosts):
     ttl = row["client_ttl"]
     row["inside"] = _most_ttl(leg) if ttl is None else ttl
 
-    def is_at(end):
+    def outside(end):
         outer = row[f"{end}_outer"]
         if outer is None:
             outer = max(_known(other[f"{end}_outer"] for other in leg), default=None)
-        if outer is None:
-            outer = row[end] // 65536
-        return (row["host"], outer) in addresses
+        return row[end] // 65536 if outer is None else outer
+
+    def is_at(end):
+        return (row["host"], outside(end)) in addresses
 
     if not addresses:
         row["side"] = "none"
@@ -171,7 +173,8 @@ def _place(row, leg, addresses, hosts):
             "client" if is_at("client") else "server" if is_at("server") else "none"
         )
     else:
-        row["side"] = "client itself" if ttl in INITIAL_TTLS else "server itself"
+        is_client = ttl in INITIAL_TTLS and outside("client") not in list(OWN)
+        row["side"] = "client itself" if is_client else "server itself"
 
 
 def _of_path(leg, row):
@@ -203,7 +206,9 @@ def test_the_order_is_that_of_the_rules(seed, has_nodes):
     nodes = NODES if has_nodes else NODES.clear()
     with patch.object(legs, "BATCH_ROWS", 7):
         parts = [
-            *in_path_order(seen, _samples(seen.height), nodes).parts("leg", *SCHEMA)
+            *in_path_order(seen, _samples(seen.height), nodes, OWN).parts(
+                "leg", *SCHEMA
+            )
         ]
     ordered = pl.concat(parts)
     assert sum(map(connections_of, parts)) == seen["group"].n_unique()
@@ -214,6 +219,6 @@ def test_the_order_is_that_of_the_rules(seed, has_nodes):
 
 def test_nothing_has_no_order():
     seen = _sightings(random.Random(1)).clear()
-    (part,) = in_path_order(seen, _samples(0), NODES).parts("leg", *SCHEMA)
+    (part,) = in_path_order(seen, _samples(0), NODES, OWN).parts("leg", *SCHEMA)
     assert part.is_empty()
     assert connections_of(part) == 0

@@ -155,3 +155,25 @@ def test_what_another_node_sent_on_did_not_enter_here(tmp_path):
     wire.carry([last], ping({last.file: 7}))
     (row,) = wire.connections(analyzer.Cluster.load([path]))
     assert row["entry_node"] in (None, A)
+
+
+def test_a_node_s_packets_leave_it_before_its_pod_takes_them(tmp_path):
+    """Nothing is taken from the TTL between a node and the inside of its pod."""
+    web, other = ways.pod("web", 6, A), ways.pod("web", 7, B)
+    cluster = ways.state(tmp_path, [web, other], [WEB])
+    for source in (ways.node_ip(A), "10.1.1.0"):  # by its tunnel's, if masqueraded
+        wire = Wire(tmp_path)
+        walk = ways.Ways().direct(ways.pod("web", 8, C), 43000, web, 8080)
+        wire.carry(walk.seen, tcp(*numbers(9)))
+        ends = (source, 41000), (web.address, 8080)
+        wire.carry(
+            [
+                Seen("node-a.caliweb-6.pcap", *ends),
+                Seen("web-6.eth0.pcap", *ends, delay=1),
+            ],
+            tcp(*numbers(1)),
+            at=1,
+        )
+        for known in (cluster, None):
+            row = wire.connections(known)[-1]
+            assert row["points"] == ["node-a/caliweb-6", "web-6/eth0"]
