@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from unittest.mock import patch
 
 import polars as pl
 import pytest
@@ -111,8 +112,9 @@ def packet_rows(path: Path | list[Path], **how: Any) -> list[Row]:
 
 
 def flow_rows(path: Path | list[Path], **how: Any) -> list[Row]:
-    """Give the flows of captures."""
-    return rows(analyzer.build_tables(path, **how).flows)
+    """Give the flows of captures; what correlation makes of them is tested apart."""
+    with patch("analyzer.pipeline._correlated", lambda *_, **__: ()):
+        return rows(analyzer.build_tables(path, **how).flows)
 
 
 def _written(frames: Iterable[Packet | bytes | Frame], link_type: int) -> Path:
