@@ -17,14 +17,12 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from analyzer.cluster.found import Found
+from analyzer.cluster.split import SUMMARY
 
 if TYPE_CHECKING:
     import polars as pl
 
     from analyzer.cluster.split import TextPart
-
-#: What ``conntrack`` says to the terminal after its list.
-SUMMARY = "conntrack v"
 
 _HEAD = (
     r"^\s*(?:\[(?P<seconds>\d{1,10})\.(?P<microseconds>\d{6})\]\s*)?"

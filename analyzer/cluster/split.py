@@ -12,12 +12,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from analyzer.cluster.conntrack import SUMMARY
 from analyzer.cluster.prompts import Prompt, prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: What ``conntrack`` says to the terminal after its list.
+SUMMARY = "conntrack v"
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
 _BLANKS = re.compile(r"\s*")
 _JSON_START = re.compile(r"\s*(?:\{|\[\s*(?:[\[{\]]|$))")

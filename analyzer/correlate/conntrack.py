@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -20,10 +20,23 @@ _APART = 10 * _SECOND
 _LATE = _SECOND
 #: Nodes that translate one connection, one after the other.
 _MOST_TRANSLATIONS = 2
-#: A connection's tuple, and which one of an entry it is: what was translated into it,
-#: and what it was translated into.
-_BEFORE = (("client", "destination"), ("sender", "receiver"))
-_BEHIND = (("source", "backend"), ("original_client", "original_server"))
+
+
+class _Way(NamedTuple):
+    """A tuple of a connection, the same one of an entry, and the entry's other one.
+
+    ``told`` is the column that says whether conntrack told the latter.
+    """
+
+    mine: tuple[str, str]
+    same: tuple[str, str]
+    other: tuple[str, str]
+    told: str
+
+
+_ORIGINAL, _SENT_ON = ("original_client", "original_server"), ("sender", "receiver")
+_BEFORE = _Way(("client", "destination"), _SENT_ON, _ORIGINAL, "destination_told")
+_BEHIND = _Way(("source", "backend"), _ORIGINAL, _SENT_ON, "backend_told")
 
 
 def with_conntrack(
@@ -56,27 +69,18 @@ def with_conntrack(
     )
     if table is None:
         return connections
-    for _ in range(_MOST_TRANSLATIONS):
-        before = _match(connections, table, *_BEFORE)
+    for way in (_BEFORE, _BEHIND) * _MOST_TRANSLATIONS:
+        found = _match(connections, table, way)
         connections = (
-            connections.join(before, on="group", how="left", maintain_order="left")
+            connections.join(found, on="group", how="left", maintain_order="left")
             .with_columns(
-                client=pl.coalesce("original_client", "client"),
-                destination=pl.coalesce("original_server", "destination"),
-                destination_told=pl.col("destination_told")
-                | pl.col("original_server").is_not_null(),
+                *(
+                    pl.coalesce(other, mine).alias(mine)
+                    for mine, other in zip(way.mine, way.other, strict=True)
+                ),
+                pl.col(way.told) | pl.col(way.other[1]).is_not_null(),
             )
-            .drop("original_client", "original_server", "sender", "receiver")
-        )
-        behind = _match(connections, table, *_BEHIND)
-        connections = (
-            connections.join(behind, on="group", how="left", maintain_order="left")
-            .with_columns(
-                source=pl.coalesce("sender", "source"),
-                backend=pl.coalesce("receiver", "backend"),
-                backend_told=pl.col("backend_told") | pl.col("receiver").is_not_null(),
-            )
-            .drop("original_client", "original_server", "sender", "receiver")
+            .drop(*way.same, *way.other)
         )
     return connections
 
@@ -155,11 +159,11 @@ def on_captures_clock(
     node's own captures are wrong by is taken.
     """
     told = pl.concat(
-        _pairs(part.lazy().filter("is_numbered"), table.lazy(), tuple_, key)
+        _pairs(part.lazy().filter("is_numbered"), table.lazy(), way)
         .filter(pl.len().over("group", "node") == 1)
         .select("node", wrong=pl.col("start") - pl.col("began"))
         for part in connections
-        for tuple_, key in (_BEFORE, _BEHIND)
+        for way in (_BEFORE, _BEHIND)
     )
     captured = (
         pl.concat(
@@ -191,36 +195,26 @@ def on_captures_clock(
     )
 
 
-def _pairs(
-    connections: pl.LazyFrame,
-    table: pl.LazyFrame,
-    tuple_: tuple[str, str],
-    key: tuple[str, str],
-) -> pl.LazyFrame:
+def _pairs(connections: pl.LazyFrame, table: pl.LazyFrame, way: _Way) -> pl.LazyFrame:
     """Pair connections with all entries of a tuple."""
     return connections.select(
-        "group", pl.col("protocol").cast(pl.String), "start", "is_numbered", *tuple_
+        "group", pl.col("protocol").cast(pl.String), "start", "is_numbered", *way.mine
     ).join(
-        table.with_columns(_first=key[0], _second=key[1]),
-        left_on=["protocol", *tuple_],
+        table.with_columns(_first=way.same[0], _second=way.same[1]),
+        left_on=["protocol", *way.mine],
         right_on=["protocol", "_first", "_second"],
     )
 
 
-def _match(
-    connections: pl.DataFrame,
-    table: pl.DataFrame,
-    tuple_: tuple[str, str],
-    key: tuple[str, str],
-) -> pl.DataFrame:
+def _match(connections: pl.DataFrame, table: pl.DataFrame, way: _Way) -> pl.DataFrame:
     """Find the entry of a tuple; one row per connection that has exactly one."""
     late = pl.col("began") - pl.col("start")
     apart = late.abs()
     may_be = pl.when("is_numbered").then(apart <= _APART).otherwise(late <= _APART)
     is_younger = ~pl.col("is_numbered") & (late > _LATE)
-    told = ("original_client", "original_server", "sender", "receiver")
+    told = (*_ORIGINAL, *_SENT_ON)
     return (
-        _pairs(connections.lazy(), table.lazy(), tuple_, key)
+        _pairs(connections.lazy(), table.lazy(), way)
         .filter(may_be.fill_null(value=True))
         .sort("group", is_younger, apart.fill_null(_APART), *told)
         .group_by("group", maintain_order=True)

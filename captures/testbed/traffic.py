@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from captures.testbed import client, netns
-from captures.testbed.truth import Report
 
 TIMEOUT = 40.0
 CURL = re.compile(r"^curl (\S+) (\d+) (\S+) (\d+) (\d{3})$", re.MULTILINE)
@@ -30,6 +29,16 @@ class Operation:
     netns: str
     command: str
     note: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one client said of one socket: the third witness."""
+
+    protocol: str
+    tuple: tuple[str, int, str, int]
+    outcome: str
+    time: float
 
 
 @dataclass

@@ -7,7 +7,6 @@ capture is read here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from captures.testbed import conntrack, logs, netns, paths
@@ -19,19 +18,9 @@ if TYPE_CHECKING:
 
     from captures.testbed.capture import Capture
     from captures.testbed.conntrack import Entry, Tuple
-    from captures.testbed.traffic import Done
+    from captures.testbed.traffic import Done, Report
 
 Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What one client said of one socket: the third witness."""
-
-    protocol: str
-    tuple: tuple[str, int, str, int]
-    outcome: str
-    time: float
 
 
 def records(
