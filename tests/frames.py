@@ -112,7 +112,10 @@ def packet_rows(path: Path | list[Path], **how: Any) -> list[Row]:
 
 
 def flow_rows(path: Path | list[Path], **how: Any) -> list[Row]:
-    """Give the flows of captures; what correlation makes of them is tested apart."""
+    """Give the flows of captures; what correlation makes of them is tested apart.
+
+    One thread at a time may ask.
+    """
     with patch("analyzer.pipeline._correlated", lambda *_, **__: ()):
         return rows(analyzer.build_tables(path, **how).flows)
 

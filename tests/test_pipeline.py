@@ -58,12 +58,13 @@ def test_several_scans_may_run_at_once():
 
 
 def test_tables_may_be_built_in_threads():
-    expected = flow_rows(WIKIPEDIA)
+    def built():
+        tables = analyzer.build_tables(WIKIPEDIA)
+        return [rows(tables.flows), rows(tables.connections)]
+
+    expected = built()
     found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(flow_rows(WIKIPEDIA)))
-        for _ in range(4)
-    ]
+    threads = [threading.Thread(target=lambda: found.append(built())) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -130,7 +130,7 @@ class Cluster:
         """Leave out pods that were started later: others had their addresses before.
 
         Neither all pods of that time are known then, nor all that was behind their
-        services. Clocks may differ by a minute.
+        services, nor how the proxy chose from it. Clocks may differ by a minute.
         """
         late = [
             pod
@@ -162,6 +162,11 @@ class Cluster:
                 for each in self.services
             ),
             endpoints=tuple(endpoints),
+            rules=tuple(
+                each
+                for each in self.rules
+                if all(to.address not in addresses for to in each.backends or ())
+            ),
             extent=replace(
                 self.extent,
                 pods=frozenset(),

@@ -3,11 +3,13 @@
 import dataclasses
 import re
 from collections import Counter
+from datetime import UTC, datetime
 
 import polars as pl
 import pytest
 
 from analyzer.analysis import spread
+from analyzer.cluster.model import Endpoint, Pod
 from tests.analysis.recorded import (
     ALL,
     RECORDINGS,
@@ -377,3 +379,29 @@ def test_the_long_lived_connection_that_carries_most_is_named(unit, measure):
 def test_a_nic_off_the_way_is_no_reason_to_call_a_service_uneven():
     subjects = spread_of("nodeport", "k8s-worker03.ens18.pcap.gz").subjects
     assert not set(subjects["verdict"]) & {"uneven", "too even"}
+
+
+@pytest.mark.parametrize("year", [2020, 2099])
+def test_a_pod_that_was_started_after_the_capture_did_not_go_without(year):
+    told = cluster("spread-even")
+    service = "nodeport-nginx-ds"
+    late = Pod(
+        "default",
+        "nginx-ds-late0",
+        ips=("10.1.39.250",),
+        node="k8s-worker03",
+        start_time=datetime(year, 1, 1, tzinfo=UTC),
+    )
+    behind = Endpoint(
+        "default", service, late.ips[0], 80, "tcp", node=late.node, pod=late.name
+    )
+    state = dataclasses.replace(
+        told,
+        pods=(*told.pods, late),
+        endpoints=(*told.endpoints, behind),
+        rules=(),
+    )
+    found = spread(connections("spread-even").lazy(), cluster=state, service=service)
+    sentences = " ".join(found.subjects["sentences"].item())
+    assert (late.name in sentences) == (year == 2020)
+    assert (late.name in found.backends["group"].to_list()) == (year == 2020)

@@ -36,6 +36,7 @@ def findings(
                 f"{value!r}: connections cannot be counted so",
                 hint=f"take one of {', '.join(known)}",
             )
+    cluster = _as_of(cluster, connections)
     proxies = Proxies(cluster)
     calls = subjects(connections, proxies, cluster)
     visible = visibility(calls, _node_names(calls, cluster))
@@ -58,6 +59,14 @@ def findings(
     ]
     _adjust(found)
     return sorted(found, key=lambda each: (_ORDER[each.kind], each.subject))
+
+
+def _as_of(cluster: Cluster | None, connections: pl.LazyFrame) -> Cluster | None:
+    """Leave out what the cluster had only after the last connection."""
+    if cluster is None:
+        return None
+    last = connections.select(pl.col("end_time").max()).collect().item()
+    return cluster if last is None else cluster.as_of(last)
 
 
 def _adjust(found: list[Finding]) -> None:
