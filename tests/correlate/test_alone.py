@@ -77,6 +77,7 @@ def _same(flows: pl.DataFrame, draw: random.Random) -> int:
         with_places(by_side(oriented(seen, ends)), places),
         samples(numbered),
         pl.DataFrame(schema={"host": pl.UInt32, "outer": pl.UInt32}),
+        ends.hosts,
     )
     expected = chains(paths)
     is_one = flows.select(is_conversation().fill_null(value=False).cast(pl.UInt8))
