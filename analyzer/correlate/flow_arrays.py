@@ -45,7 +45,8 @@ class Parts:
         first = 0
         for part in self:
             rows = slice(first, first + len(part))
-            found.append(flows[rows].filter(wanted[rows]))
+            if wanted[rows].any():
+                found.append(flows[rows].filter(wanted[rows]))
             first = rows.stop
         return pl.concat(found)
 
