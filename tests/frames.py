@@ -111,13 +111,18 @@ def packet_rows(path: Path | list[Path], **how: Any) -> list[Row]:
     return rows(analyzer.scan_packets(path, **how))
 
 
-def flow_rows(path: Path | list[Path], **how: Any) -> list[Row]:
-    """Give the flows of captures; what correlation makes of them is tested apart.
+def flow_tables(path: Path | list[Path], **how: Any) -> analyzer.Tables:
+    """Build the flows of captures alone; what is made of them is tested apart.
 
     One thread at a time may ask.
     """
     with patch("analyzer.pipeline._correlated", lambda *_, **__: ()):
-        return rows(analyzer.build_tables(path, **how).flows)
+        return analyzer.build_tables(path, **how)
+
+
+def flow_rows(path: Path | list[Path], **how: Any) -> list[Row]:
+    """Give the flows of captures."""
+    return rows(flow_tables(path, **how).flows)
 
 
 def _written(frames: Iterable[Packet | bytes | Frame], link_type: int) -> Path:

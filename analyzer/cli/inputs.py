@@ -59,10 +59,15 @@ class Inputs:
         CaptureError, TablesError
             If a file cannot be read. Damage is a warning on standard error.
         """
-        if self.is_tables:
-            return self._open()
+        from analyzer.cli.trouble import as_of_captures
+
+        tables = self._open() if self.is_tables else self._read()
+        as_of_captures(self.cluster, tables.captures)  # for its warning
+        return tables
+
+    def _read(self) -> Tables:
         from analyzer.cli.progress import progress_bar
-        from analyzer.cli.trouble import as_of_captures, warn_of_trouble
+        from analyzer.cli.trouble import warn_of_trouble
         from analyzer.pipeline import build_tables
 
         with progress_bar("reading") as progress:
@@ -74,7 +79,6 @@ class Inputs:
                 progress=progress,
             )
         warn_of_trouble(tables.captures)
-        as_of_captures(self.cluster, tables.captures)
         return tables
 
     def beside(self, arguments: Sequence[str]) -> Inputs:
@@ -92,10 +96,8 @@ class Inputs:
         tables = open_tables(self.paths[0])
         if self.cluster is None:
             return tables
-        from analyzer.cli.trouble import as_of_captures
         from analyzer.pipeline import correlate_again
 
-        as_of_captures(self.cluster, tables.captures)
         return correlate_again(tables, self.cluster)
 
 

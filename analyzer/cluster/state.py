@@ -132,36 +132,31 @@ class Cluster:
         Neither all pods of that time are known then, nor all that was behind their
         services, nor how the proxy chose from it. Clocks may differ by a minute.
         """
-        late = [
+        late = {
             pod
             for pod in self.pods
             if pod.start_time is not None and pod.start_time > time + _CLOCKS_APART
-        ]
+        }
         if not late:
             return self
         names = {(pod.namespace, pod.name) for pod in late}
         addresses = {ip for pod in late if not pod.host_network for ip in pod.ips}
-        endpoints = [
+        gone = {
             each
             for each in self.endpoints
-            if each.address not in addresses and (each.namespace, each.pod) not in names
-        ]
-        changed = {
-            (each.namespace, each.service)
-            for each in set(self.endpoints) - set(endpoints)
+            if each.address in addresses or (each.namespace, each.pod) in names
         }
+        changed = {(each.namespace, each.service) for each in gone}
         return replace(
             self,
-            pods=tuple(
-                pod for pod in self.pods if (pod.namespace, pod.name) not in names
-            ),
+            pods=tuple(pod for pod in self.pods if pod not in late),
             services=tuple(
                 replace(each, endpoints_known=False)
                 if (each.namespace, each.name) in changed
                 else each
                 for each in self.services
             ),
-            endpoints=tuple(endpoints),
+            endpoints=tuple(each for each in self.endpoints if each not in gone),
             rules=tuple(
                 each
                 for each in self.rules

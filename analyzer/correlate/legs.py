@@ -343,11 +343,10 @@ def in_path_order(
     Every hop takes one from the TTL of what the client sends, whatever clocks say.
     Between the same TTL, the end of a tunnel, or the node, at the client's side comes
     before the other, the client's own host before all and the backend's behind (where a
-    node calls, all that are no nodes are the backend's). Then
-    the time decides, host by host: packets leave one before they reach the next. Where
-    no packets link the clocks either, two hosts stand in no certain order. Where
-    requests and replies have different tuples (on ``lo``), what was seen of replies
-    alone is the client's side.
+    node calls, all that are no nodes are the backend's). Then the time decides, host by
+    host: packets leave one before they reach the next. Where no packets link the clocks
+    either, two hosts stand in no certain order. Where requests and replies have
+    different tuples (on ``lo``), what was seen of replies alone is the client's side.
     """
     # In one piece, what is put in order is at hand.
     seen = seen.rechunk()
