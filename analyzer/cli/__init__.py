@@ -57,6 +57,6 @@ def main(context: click.Context) -> None:
     # pyarrow imports numpy, whose BLAS would start threads that nothing here uses.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Imports make many objects, and next to no garbage.
-    gc.set_threshold(50_000)
+    gc.set_threshold(200_000)
     if os.environ.get("NO_COLOR"):  # https://no-color.org
         context.color = False

@@ -13,7 +13,7 @@ from analyzer.cli.captures import tables_directory
 from analyzer.cli.format import printable
 from analyzer.cli.options import capture_options, cluster_option, duration
 from analyzer.cli.output import Output, output_options
-from analyzer.cli.preload import import_meanwhile
+from analyzer.cli.preload import import_meanwhile, import_pyarrow
 
 if TYPE_CHECKING:
     from analyzer.capture.following import Following
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
 _TOP = 10
 _NEEDED_LATER = (
-    "pyarrow",
     "concurrent.futures.thread",
     "ctypes",
-    "pyarrow.compute",
     "analyzer.correlate",
     "analyzer.cli.flow_table",
 )
@@ -155,6 +153,7 @@ def flows(
     if threads is not None:
         from analyzer.threads import limit_threads
 
+        import_pyarrow()
         limit_threads(threads)
     if threads != 1:
         import_meanwhile(*_NEEDED_LATER)

@@ -159,12 +159,14 @@ class DirectoryWriter:
     ) -> None:
         self._stack.close()
         if kind is None:
+            try:
+                self._wait_for_disk()
+            except BaseException:
+                self._leave_nothing()
+                raise
             self._move_into_place()
             return
-        self._remove_partial()
-        if self._made_directory:
-            with suppress(OSError):
-                self.directory.rmdir()
+        self._leave_nothing()
 
     def scratch(self, name: str) -> Path:
         """Give the path of a file that is gone when the writer is done."""
@@ -191,7 +193,7 @@ class DirectoryWriter:
         batches: Iterable[pa.RecordBatch],
         metadata: Mapping[bytes, bytes],
     ) -> None:
-        """Write one table whole, beside its place.
+        """Write one table whole, beside its place; the disk may be behind.
 
         Parameters
         ----------
@@ -210,11 +212,6 @@ class DirectoryWriter:
             with self._open(file, schema) as writer:
                 _write_behind(writer, batches, file.fileno())
             file.flush()
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
         self._partial[table] = path
 
     def _open(self, file: pa.NativeFile, schema: pa.Schema) -> Any:
@@ -225,6 +222,21 @@ class DirectoryWriter:
 
             return pq.ParquetWriter(file, schema, compression="zstd")
         return pa.ipc.new_file(file, schema)
+
+    def _wait_for_disk(self) -> None:
+        """See that all is there, so that no table can be in its place and empty."""
+        for path in self._partial.values():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _leave_nothing(self) -> None:
+        self._remove_partial()
+        if self._made_directory:
+            with suppress(OSError):
+                self.directory.rmdir()
 
     def _remove_partial(self) -> None:
         for path in entries_of(self.directory):
@@ -244,17 +256,17 @@ def _write_behind(
     writer: Any, batches: Iterable[pa.RecordBatch], descriptor: int
 ) -> None:
     """Write each batch while the next is made, where two threads are allowed."""
-    if not writes_behind():
-        for batch in batches:
-            writer.write_batch(batch)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
     start_writeback = _writeback(descriptor)
 
     def write(batch: pa.RecordBatch) -> None:
         writer.write_batch(batch)
         start_writeback()
+
+    if not writes_behind():
+        for batch in batches:
+            write(batch)
+        return
+    from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(1, initializer=leave_signals) as thread:
         written = None

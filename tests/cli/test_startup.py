@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from tests.frames import CAPTURES
+
 #: Each takes longer to import than ``analyze --help`` may take.
 HEAVY = {"pyarrow", "polars", "rich", "yaml", "numpy", "scipy", "altair"}
 HEAVY |= {"analyzer.pipeline", "analyzer.analysis"}
@@ -29,6 +31,34 @@ def test_help_imports_nothing_heavy(arguments):
     imported = set(re.findall(r"\|\s+([\w.]+)$", run.stderr, re.MULTILINE))
     assert "click" in imported
     assert not imported & HEAVY
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--threads", "1"], ["--packets"], ["--json"]], ids=" ".join
+)
+def test_flows_are_built_without_numpy(tmp_path, arguments):
+    command = [sys.executable, "-X", "importtime", "-m", "analyzer", "flows"]
+    capture = CAPTURES / "conformance" / "tcpdump_vxlan.pcap"
+    run = subprocess.run(
+        [*command, str(capture), "-o", str(tmp_path / "x.tables"), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = set(re.findall(r"\|\s+([\w.]+)$", run.stderr, re.MULTILINE))
+    assert {"pyarrow", "polars"} <= imported
+    assert "numpy" not in imported
+
+
+def test_a_profiler_gets_its_turn():
+    """The command ends its process at once, but not under the eyes of somebody."""
+    run = subprocess.run(
+        [sys.executable, "-m", "cProfile", "-m", "analyzer", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "function calls" in run.stdout
 
 
 def test_the_version_is_that_of_the_package():

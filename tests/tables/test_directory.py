@@ -1,5 +1,7 @@
 """A tables directory: written whole, read back equal, described in its metadata."""
 
+import errno
+import os
 import subprocess
 import sys
 import time
@@ -111,6 +113,27 @@ def test_what_a_killed_run_left_is_replaced(tmp_path):
     subprocess.run(command, input=octets, check=True, stdout=subprocess.DEVNULL)
     assert {path.suffix for path in folder.iterdir()} == {".arrow"}
     assert analyzer.open_tables(folder).packets.collect().height == 12
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_what_the_disk_refuses_in_the_end_leaves_nothing(
+    built, tmp_path, monkeypatch, existed
+):
+    """The system may take what is written, and fail when it has to keep it."""
+    folder = tmp_path / "x.tables"
+    if existed:
+        built.write(folder)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.arrow")}
+
+    def refuse(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        built.write(folder)
+    assert folder.exists() == existed
+    assert {path: path.read_bytes() for path in before} == before
+    assert set(tmp_path.rglob("*.*")) == {*before, *([folder] if existed else [])}
 
 
 def test_no_scratch_files_stay_behind(built, tmp_path):
