@@ -495,14 +495,11 @@ def _correlated(
     forget: Callable[[], object] | None = None,
 ) -> Iterator[tuple[str, Iterable[pa.RecordBatch]]]:
     """Make the tables of connections from that of flows, a batch at a time."""
-    import polars as pl
-
     from analyzer.correlate import correlate_in_parts
-    from analyzer.tables.convert import to_arrow
+    from analyzer.tables.convert import to_arrow, to_frame
 
     # A text of its own for every flow, that correlation does not need.
-    frame = pl.from_arrow(flows.drop_columns(["community_id"]), rechunk=False)
-    assert isinstance(frame, pl.DataFrame)  # noqa: S101  a table, no column
+    frame = to_frame(flows.drop_columns(["community_id"]))
     found = correlate_in_parts(frame, cluster, reuse=reuse, forget=forget)
     yield "connections", found.connections
     for name in ("hops", "clocks"):

@@ -7,11 +7,14 @@ from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 cdef extern from "sha1.h" nogil:
-    void sha1_four(uint32_t block[16][4], uint32_t state[5][4])
+    enum:
+        COMMUNITY_ID_LANES "SHA1_LANES"
+    void sha1_each(
+        uint32_t block[16][COMMUNITY_ID_LANES], uint32_t state[5][COMMUNITY_ID_LANES]
+    )
 
 cdef enum:
     COMMUNITY_ID_LENGTH = 30
-    COMMUNITY_ID_LANES = 4
 
 cdef extern from *:
     """
@@ -37,7 +40,7 @@ cdef inline void put_address(
 
 
 cdef inline void community_message(
-    uint32_t block[16][4],
+    uint32_t block[16][COMMUNITY_ID_LANES],
     int lane,
     const uint64_t* source,         # high, low
     const uint64_t* destination,
@@ -92,7 +95,7 @@ cdef inline void community_message(
 
 
 cdef inline void community_text(
-    uint32_t state[5][4], int lane, char* out
+    uint32_t state[5][COMMUNITY_ID_LANES], int lane, char* out
 ) noexcept nogil:
     """Write the COMMUNITY_ID_LENGTH characters of one lane's hash."""
     cdef uint8_t octets[21]

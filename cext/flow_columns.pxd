@@ -18,7 +18,7 @@ from cext.community_id cimport (
     COMMUNITY_ID_LENGTH,
     community_message,
     community_text,
-    sha1_four,
+    sha1_each,
 )
 from cext.cursor cimport little64
 from cext.flow_schema cimport (
@@ -442,9 +442,9 @@ cdef inline void write_community_ids(
     const FlowHot** flows,
     const FlowCold** colds,
 ) noexcept nogil:
-    """Write the Community IDs of up to four rows."""
-    cdef uint32_t block[16][4]
-    cdef uint32_t state[5][4]
+    """Write the Community IDs of up to COMMUNITY_ID_LANES rows."""
+    cdef uint32_t block[16][COMMUNITY_ID_LANES]
+    cdef uint32_t state[5][COMMUNITY_ID_LANES]
     cdef uint64_t ends[2][2]
     cdef const FlowHead* head
     cdef int lane, o, other, first
@@ -496,7 +496,7 @@ cdef inline void write_community_ids(
             ports[first],
             ports[1 - first],
         )
-    sha1_four(block, state)
+    sha1_each(block, state)
     for lane in range(count):
         community_text(state, lane, text + (row + lane) * COMMUNITY_ID_LENGTH)
         offsets[row + lane] = <int32_t>((row + lane) * COMMUNITY_ID_LENGTH)

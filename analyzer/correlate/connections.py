@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from analyzer._cext.arrays import Arrays
     from analyzer.correlate.services import Services
 
-#: Parts of all connections that are named together: that takes time of its own.
-AHEAD = 3
+#: Parts of all connections that are named together, at least, and their share of all:
+#: naming takes time of its own, and parts that wait take memory.
+_LEAST_AHEAD = 3
+_SHARE_AHEAD = 6
 
 _ADDRESSES = ("client_ip", "destination_ip", "snat_ip", "backend_ip")
 #: Names that are alike for connections of the same kind.
@@ -90,6 +92,11 @@ _AS_IT_IS = {
     "handshake_rtt": "handshake_rtt",
     "retransmits": "retransmits",
 }
+
+
+def parts_ahead(most: int) -> int:
+    """Say how many parts of at most so many connections are named together."""
+    return max(_LEAST_AHEAD, most // BATCH_ROWS // _SHARE_AHEAD)
 
 
 class Names(NamedTuple):
@@ -218,6 +225,7 @@ class Connections:
         self._states = arrays([self._dictionaries["tcp_state"].places])
         self._of_kinds: pl.DataFrame | None = None
         self._count = 0
+        self._ahead = parts_ahead(most)
         self._buffers = buffers_in_turn(
             _FILLED_COLUMNS, 1 + writes_behind() if reuse else None, most
         )
@@ -229,7 +237,7 @@ class Connections:
         ----------
         parts : iterable of pl.DataFrame
             See :func:`analyzer.correlate.chains.chains`, after conntrack. At most
-            :data:`AHEAD` are taken before the first of them is given.
+            :func:`parts_ahead` are taken before the first of them is given.
 
         Yields
         ------
@@ -238,7 +246,7 @@ class Connections:
             :data:`analyzer.tables.schema.CONNECTIONS`.
         """
         waiting = (piece for part in parts for piece in part.iter_slices(BATCH_ROWS))
-        while several := list(islice(waiting, AHEAD)):
+        while several := list(islice(waiting, self._ahead)):
             kinds = [self._numbered(part) for part in several]
             self._name(
                 [part[firsts] for part, (_, firsts) in zip(several, kinds, strict=True)]

@@ -1,4 +1,4 @@
-"""Frames of polars as Arrow tables with the types of the schema."""
+"""Frames of polars as Arrow tables with the types of the schema, and back."""
 
 from __future__ import annotations
 
@@ -22,6 +22,56 @@ def to_arrow(frame: pl.DataFrame, table: str) -> pa.Table:
         [_array(frame[column.name], column) for column in TABLES[table]],
         schema=arrow_schema(table),
     )
+
+
+def to_frame(table: pa.Table) -> pl.DataFrame:
+    """Give an Arrow table as a frame that shares its memory, as far as that can be.
+
+    Notes
+    -----
+    polars would look up the code of the text in each row. But codes are numbers in the
+    order in which texts appear: those of a dictionary whose texts are new differ from
+    its indices by the same number everywhere, and those of the first one do not differ.
+    """
+    import polars as pl
+
+    codes: dict[str, pl.Series] = {}
+    kept = []  # codes last as long as the texts do
+    longest_first = sorted(
+        (each for each in table.schema if pa.types.is_dictionary(each.type)),
+        key=lambda field: (
+            -sum(len(each.dictionary) for each in table[field.name].chunks)
+        ),
+    )
+    for field in longest_first:
+        chunks = table[field.name].chunks
+        texts = chunks[0].dictionary if chunks else None
+        if texts is None or any(not each.dictionary.equals(texts) for each in chunks):
+            continue
+        kept.append(pl.Series(texts).cast(pl.Categorical))
+        codes[field.name] = kept[-1].to_physical()
+        table = table.set_column(
+            table.column_names.index(field.name),
+            field.name,
+            pa.chunked_array([each.indices for each in chunks]),
+        )
+    frame = pl.from_arrow(table, rechunk=False)
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101  a table, no column
+    return frame.with_columns(_text(name, of_texts) for name, of_texts in codes.items())
+
+
+def _text(indices: str, codes: pl.Series) -> pl.Expr:
+    """Give a column of indices the texts of which these are the codes."""
+    import polars as pl
+
+    first = codes[0] if len(codes) else 0
+    column = pl.col(indices).reinterpret(signed=False)
+    every = pl.int_range(first, first + len(codes), dtype=pl.UInt32, eager=True)
+    if not codes.equals(every):
+        column = pl.lit(codes).gather(column)
+    elif first:
+        column = column + pl.lit(first, pl.UInt32)
+    return column.cat.to(pl.Categorical).alias(indices)
 
 
 def dictionaries(table: str, texts: Mapping[str, pl.Series]) -> dict[str, Dictionary]:

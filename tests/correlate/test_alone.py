@@ -122,8 +122,6 @@ def test_connections_do_not_depend_on_how_many_are_made_at_once(
     with (
         patch("analyzer.correlate.flow_arrays.BATCH_ROWS", 7),
         patch.object(connections, "BATCH_ROWS", 5),
-        patch.object(connections, "AHEAD", 3),
-        patch("analyzer.correlate.AHEAD", 3),
         patch("polars.thread_pool_size", lambda: threads),
     ):
         parts = analyzer.build_tables(path, cluster=cluster)

@@ -1,5 +1,13 @@
 """The Community ID is version 1, seed 0, as its specification's package computes it."""
 
+import ctypes
+import hashlib
+import platform
+import random
+import struct
+import subprocess
+from pathlib import Path
+
 import communityid
 import pytest
 from hypothesis import given
@@ -12,6 +20,7 @@ from captures.lab import ethernet
 from tests.frames import (
     CONFORMANCE,
     NODEPORT,
+    ROOT,
     flow_of,
     flow_rows,
     sample_captures,
@@ -35,6 +44,10 @@ BASELINE = {
     "cid_sctp.pcap": {"1:MP2EtRCAUIZvTw6MxJHLV7N7JDs="},
     "cid_tcp.pcap": {"1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
 }
+
+#: Functions of ``cext/sha1.h``, and the vectors that a processor must have for them.
+WIDTHS = {"sha1_by_4": None, "sha1_by_8": "avx2", "sha1_by_16": "avx512f"}
+LANES = 16
 
 
 def expected_id(flow):
@@ -102,3 +115,39 @@ def test_every_flow_of_a_recorded_capture_has_the_specified_id():
     assert found
     for flow in found:
         assert flow["community_id"] == expected_id(flow)
+
+
+def hashes_in_lanes(name, messages, folder):
+    """Compile one of the functions, and hash a message in each lane."""
+    source = folder / "sha1.c"
+    source.write_text(
+        '#include "sha1.h"\n'
+        f"void hash(uint32_t (*block)[{LANES}], uint32_t (*state)[{LANES}])"
+        f" {{ {name}(block, state); }}\n"
+    )
+    library = source.with_suffix(".so")
+    subprocess.run(
+        ["cc", "-O3", "-shared", "-fPIC", "-I", ROOT / "cext", "-o", library, source],
+        check=True,
+    )
+    padded = [
+        (message + b"\x80").ljust(56, b"\0") + struct.pack(">Q", 8 * len(message))
+        for message in messages
+    ]
+    words = zip(*(struct.unpack(">16I", each) for each in padded), strict=True)
+    block = (ctypes.c_uint32 * (16 * LANES))(*(word for row in words for word in row))
+    state = (ctypes.c_uint32 * (5 * LANES))()
+    ctypes.CDLL(str(library)).hash(block, state)
+    return [struct.pack(">5I", *state[lane::LANES]) for lane in range(LANES)]
+
+
+@pytest.mark.parametrize(("name", "vectors"), WIDTHS.items())
+def test_messages_are_hashed_in_vectors_of_any_width(name, vectors, tmp_path):
+    processor = Path("/proc/cpuinfo").read_text().split()
+    if vectors and (platform.machine() != "x86_64" or vectors not in processor):
+        pytest.skip(f"the processor has no {vectors}")
+    random_octets = random.Random(1).randbytes
+    messages = [random_octets(3 * lane) for lane in range(LANES)]
+    assert hashes_in_lanes(name, messages, tmp_path) == [
+        hashlib.sha1(message, usedforsecurity=False).digest() for message in messages
+    ]
