@@ -153,6 +153,8 @@ cdef class Crew:
         """
         cdef bint used_up = True
         cdef uint64_t news
+        if self.rows is not None and self.at_rest():
+            self.promised = self.rows.count  # they may have been taken since, or not
         with nogil:
             while True:
                 if self.rows is not None and (
@@ -187,7 +189,7 @@ cdef class Crew:
                     break
                 if not self.turn(0, decoder, table):
                     self.rest(news)
-        self.promised = self.ended = 0
+        self.ended = 0
         if decoder.out_of_memory or self.out_of_memory:
             raise MemoryError
 

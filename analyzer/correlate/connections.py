@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 #: Parts of all connections that are named together, at least, and their share of all:
 #: naming takes time of its own, and parts that wait take memory.
-_LEAST_AHEAD = 3
-_SHARE_AHEAD = 6
+_LEAST_AHEAD = 5
+_SHARE_AHEAD = 8
 
 _ADDRESSES = ("client_ip", "destination_ip", "snat_ip", "backend_ip")
 #: Names that are alike for connections of the same kind.
@@ -224,6 +224,8 @@ class Connections:
         self._protocols = _with_ports(self._dictionaries["protocol"].places)
         self._states = arrays([self._dictionaries["tcp_state"].places])
         self._of_kinds: pl.DataFrame | None = None
+        self._schema = plain_schema("connections")
+        self._filled_schema = pa.schema([self._schema.field(name) for name in _FILLED])
         self._count = 0
         self._ahead = parts_ahead(most)
         self._buffers = buffers_in_turn(
@@ -281,10 +283,8 @@ class Connections:
             columns,
         )
         self._count += connections.height
-        plain = plain_schema("connections")
-        filled = buffers.batch(
-            connections.height, pa.schema([plain.field(name) for name in _FILLED])
-        )
+        plain = self._schema
+        filled = buffers.batch(connections.height, self._filled_schema)
         named = dict(zip(_FILLED, filled.columns, strict=True))
         for name, column in _AS_IT_IS.items():
             array = connections[column].to_arrow()

@@ -71,20 +71,35 @@ def known_ends(
     alone : pl.LazyFrame
         Flows with ``flow`` that belong with no others.
     """
-    sides = {"client": "originator", "server": "responder"}
     is_tcp = pl.col("protocol") == "tcp"
     rest = alone.filter(is_tcp).select(
-        *_SURE, group="flow", **{name: end(side) for name, side in sides.items()}
+        *_SURE, group="flow", client=end("originator"), server=end("responder")
     )
-    every = pl.concat(
-        [joined.lazy().filter(is_tcp).select(rest.collect_schema().names()), rest]
-    )
-    is_any_open = every.select((~_is_sure()).any()).collect().item()
-    meetings = every.collect() if is_any_open else every.clear().collect()
+    names = rest.collect_schema().names()
+    parts = pl.collect_all([joined.lazy().filter(is_tcp).select(names), rest])
+    meetings = pl.concat(parts)
+    if meetings.select(_is_sure().all()).item():
+        meetings, parts = meetings.clear(), [part.clear() for part in parts]
+    shared, single = parts
     # In one connection, NAT lets a client meet several.
     met = (
-        pl.concat([meetings.lazy().select("group", end=side) for side in sides])
-        .unique()
+        pl.concat(
+            [
+                pl.concat(
+                    [
+                        shared.select("group", end="client"),
+                        shared.select("group", end="server"),
+                    ]
+                )
+                .unique()
+                .select("end"),
+                single.select(end="client"),
+                single.filter(pl.col("client") != pl.col("server")).select(
+                    end="server"
+                ),
+            ]
+        )
+        .lazy()
         .group_by("end")
         .agg(met=pl.len())
         .filter(pl.col("met") > 1)

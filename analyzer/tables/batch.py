@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analyzer.tables.schema import Column
 
 #: Rows of a record batch.
-BATCH_ROWS = 65536
+BATCH_ROWS = 32768
 
 _WIDTHS = {
     "u8": 1,
@@ -212,6 +212,7 @@ def with_dictionaries(
             )
         else:
             arrays.append(values)
-    return pa.RecordBatch.from_arrays(
-        arrays, schema=pa.schema([schema.field(name) for name in batch.schema.names])
-    )
+    names = batch.schema.names
+    if names != schema.names:
+        schema = pa.schema([schema.field(name) for name in names])
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

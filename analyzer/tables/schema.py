@@ -7,6 +7,7 @@ for IPv6). What is not known is null, never 0 or the empty string.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -240,6 +241,7 @@ TCP_STATES = (
 PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6", 132: "sctp"}
 
 
+@cache
 def arrow_type(column: Column) -> pa.DataType:
     """Give the Arrow type of a column."""
     import pyarrow as pa
@@ -265,6 +267,7 @@ def arrow_type(column: Column) -> pa.DataType:
     return types[column.kind]
 
 
+@cache
 def arrow_schema(table: str) -> pa.Schema:
     """Give the Arrow schema of a table, each field with its meaning as metadata."""
     import pyarrow as pa

@@ -228,6 +228,25 @@ def test_names_do_not_depend_on_when_a_series_breaks(tmp_path, packets):
     assert dict(counted.collect().iter_rows()) == expected
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_files_have_as_many_packets_together_as_no_batch_has_room_for(
+    tmp_path, threads
+):
+    """Each file alone leaves room in the batch that its packets are in."""
+    each = BATCH_ROWS * 2 // 5
+    files = [tmp_path / f"x.pcap{number or ''}" for number in range(6)]
+    for number, path in enumerate(files):
+        start = START + number * SECOND
+        path.write_bytes(
+            pcap(Frame(SYN, start + 1000 * packet) for packet in range(each))
+        )
+    built = analyzer.build_tables(files, packets=True, threads=threads)
+    times = built.packets.select("time").collect().to_series()
+    assert times.len() == 6 * each
+    assert times.is_sorted()
+    assert times.is_unique().all()
+
+
 def test_a_packet_a_little_late_does_not_end_a_series(tmp_path):
     assert write(tmp_path, ("x.pcap", (0, 9)), ("x.pcap1", (8.5, 12))) == [
         ("x.pcap", 4)
