@@ -110,9 +110,9 @@ cdef class PacketOrder:
             packet = &packets[index]
             point = &self.points[self.last_point]
             if likely_true(
-                packet.interface == point.interface
+                self.last_point < self.point_count
+                and packet.interface == point.interface
                 and packet.link_interface == point.link_interface
-                and self.last_point < self.point_count
             ):
                 packet.point = self.last_point
             else:
