@@ -15,7 +15,7 @@ def import_pyarrow() -> None:
     """Import pyarrow without numpy, for a command that needs none of what it is for.
 
     numpy takes a sixth of the time in which a small capture is read. pyarrow does
-    without where it is not installed, and then cannot make its arrays.
+    without where numpy is not installed, and then makes no arrays of numpy's.
     """
     modules: dict[str, Any] = sys.modules
     if "pyarrow" in modules or "numpy" in modules:

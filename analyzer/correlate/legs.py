@@ -82,28 +82,15 @@ def known_ends(
         meetings, parts = meetings.clear(), [part.clear() for part in parts]
     shared, single = parts
     # In one connection, NAT lets a client meet several.
+    of_groups = pl.concat(
+        [shared.select("group", end=side) for side in ("client", "server")]
+    ).unique()
+    other = single.filter(pl.col("client") != pl.col("server"))["server"]
     met = (
-        pl.concat(
-            [
-                pl.concat(
-                    [
-                        shared.select("group", end="client"),
-                        shared.select("group", end="server"),
-                    ]
-                )
-                .unique()
-                .select("end"),
-                single.select(end="client"),
-                single.filter(pl.col("client") != pl.col("server")).select(
-                    end="server"
-                ),
-            ]
-        )
-        .lazy()
-        .group_by("end")
-        .agg(met=pl.len())
+        pl.concat([of_groups["end"], single["client"], other])
+        .alias("end")
+        .value_counts(name="met")
         .filter(pl.col("met") > 1)
-        .collect()
     )
     told = pl.concat([known.fronts["end"], known.endpoints["end"].drop_nulls()])
     codes = [
