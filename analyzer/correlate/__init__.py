@@ -20,12 +20,7 @@ from analyzer.correlate.backends import cut_short, watched
 from analyzer.correlate.chains import chains
 from analyzer.correlate.clocks import clocks_table
 from analyzer.correlate.company import ALONE, IN_COMPANY, company
-from analyzer.correlate.connections import (
-    Connections,
-    Names,
-    coded,
-    parts_ahead,
-)
+from analyzer.correlate.connections import Connections, Names, coded
 from analyzer.correlate.conntrack import on_captures_clock, translations, with_conntrack
 from analyzer.correlate.filled import in_code_order
 from analyzer.correlate.flow_arrays import flow_arrays
@@ -178,7 +173,7 @@ def correlate_in_parts(
     table = Connections(names, places, most=flows.height, reuse=reuse)
     if entries is None:
         # Those to be named, and one that may be written.
-        held = parts_ahead(flows.height) + writes_behind() if reuse else None
+        held = table.ahead + writes_behind() if reuse else None
         more = lone.parts(held=held)
     else:
         more = iter(())

@@ -94,11 +94,6 @@ _AS_IT_IS = {
 }
 
 
-def parts_ahead(most: int) -> int:
-    """Say how many parts of at most so many connections are named together."""
-    return max(_LEAST_AHEAD, most // BATCH_ROWS // _SHARE_AHEAD)
-
-
 class Names(NamedTuple):
     """What connections are named with.
 
@@ -189,6 +184,11 @@ class Connections:
     reuse : bool
         Fill the same buffers again and again: a batch lasts until it is written.
 
+    Attributes
+    ----------
+    ahead : int
+        Parts that are named together.
+
     Notes
     -----
     Names depend on where a connection went and from whose address, not on its port or
@@ -227,7 +227,7 @@ class Connections:
         self._schema = plain_schema("connections")
         self._filled_schema = pa.schema([self._schema.field(name) for name in _FILLED])
         self._count = 0
-        self._ahead = parts_ahead(most)
+        self.ahead = max(_LEAST_AHEAD, most // BATCH_ROWS // _SHARE_AHEAD)
         self._buffers = buffers_in_turn(
             _FILLED_COLUMNS, 1 + writes_behind() if reuse else None, most
         )
@@ -239,7 +239,7 @@ class Connections:
         ----------
         parts : iterable of pl.DataFrame
             See :func:`analyzer.correlate.chains.chains`, after conntrack. At most
-            :func:`parts_ahead` are taken before the first of them is given.
+            :attr:`ahead` are taken before the first of them is given.
 
         Yields
         ------
@@ -248,7 +248,7 @@ class Connections:
             :data:`analyzer.tables.schema.CONNECTIONS`.
         """
         waiting = (piece for part in parts for piece in part.iter_slices(BATCH_ROWS))
-        while several := list(islice(waiting, self._ahead)):
+        while several := list(islice(waiting, self.ahead)):
             kinds = [self._numbered(part) for part in several]
             self._name(
                 [part[firsts] for part, (_, firsts) in zip(several, kinds, strict=True)]

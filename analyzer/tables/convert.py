@@ -35,29 +35,34 @@ def to_frame(table: pa.Table) -> pl.DataFrame:
     """
     import polars as pl
 
-    codes: dict[str, pl.Series] = {}
-    kept = []  # codes last as long as the texts do
-    longest_first = sorted(
-        (each for each in table.schema if pa.types.is_dictionary(each.type)),
-        key=lambda field: (
-            -sum(len(each.dictionary) for each in table[field.name].chunks)
-        ),
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    texts = {
+        name: column.chunk(0).dictionary
+        for name, column in columns.items()
+        if pa.types.is_dictionary(column.type) and _has_one_dictionary(column)
+    }
+    indices = {
+        name: pa.chunked_array([chunk.indices for chunk in columns[name].chunks])
+        for name in texts
+    }
+    frame = pl.from_arrow(
+        pa.Table.from_arrays(list({**columns, **indices}.values()), list(columns)),
+        rechunk=False,
     )
-    for field in longest_first:
-        chunks = table[field.name].chunks
-        texts = chunks[0].dictionary if chunks else None
-        if texts is None or any(not each.dictionary.equals(texts) for each in chunks):
-            continue
-        kept.append(pl.Series(texts).cast(pl.Categorical))
-        codes[field.name] = kept[-1].to_physical()
-        table = table.set_column(
-            table.column_names.index(field.name),
-            field.name,
-            pa.chunked_array([each.indices for each in chunks]),
-        )
-    frame = pl.from_arrow(table, rechunk=False)
     assert isinstance(frame, pl.DataFrame)  # noqa: S101  a table, no column
-    return frame.with_columns(_text(name, of_texts) for name, of_texts in codes.items())
+    # The longest dictionary is the first; codes last as long as their texts do.
+    coded = {
+        name: pl.Series(texts[name]).cast(pl.Categorical)
+        for name in sorted(texts, key=lambda name: -len(texts[name]))
+    }
+    return frame.with_columns(
+        _text(name, each.to_physical()) for name, each in coded.items()
+    )
+
+
+def _has_one_dictionary(column: pa.ChunkedArray) -> bool:
+    dictionaries = [chunk.dictionary for chunk in column.chunks]
+    return bool(dictionaries) and all(map(dictionaries[0].equals, dictionaries))
 
 
 def _text(indices: str, codes: pl.Series) -> pl.Expr:

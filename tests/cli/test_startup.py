@@ -4,11 +4,22 @@ import sys
 
 import pytest
 
-from tests.frames import CAPTURES
+from tests.frames import CONFORMANCE
 
 #: Each takes longer to import than ``analyze --help`` may take.
 HEAVY = {"pyarrow", "polars", "rich", "yaml", "numpy", "scipy", "altair"}
 HEAVY |= {"analyzer.pipeline", "analyzer.analysis"}
+
+
+def imported_by(*arguments):
+    """Run the command, and name the modules that it imported."""
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "analyzer", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(re.findall(r"\|\s+([\w.]+)$", run.stderr, re.MULTILINE))
 
 
 @pytest.mark.parametrize(
@@ -22,13 +33,7 @@ HEAVY |= {"analyzer.pipeline", "analyzer.analysis"}
     ],
 )
 def test_help_imports_nothing_heavy(arguments):
-    run = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "analyzer", *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    imported = set(re.findall(r"\|\s+([\w.]+)$", run.stderr, re.MULTILINE))
+    imported = imported_by(*arguments)
     assert "click" in imported
     assert not imported & HEAVY
 
@@ -37,15 +42,8 @@ def test_help_imports_nothing_heavy(arguments):
     "arguments", [[], ["--threads", "1"], ["--packets"], ["--json"]], ids=" ".join
 )
 def test_flows_are_built_without_numpy(tmp_path, arguments):
-    command = [sys.executable, "-X", "importtime", "-m", "analyzer", "flows"]
-    capture = CAPTURES / "conformance" / "tcpdump_vxlan.pcap"
-    run = subprocess.run(
-        [*command, str(capture), "-o", str(tmp_path / "x.tables"), *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    imported = set(re.findall(r"\|\s+([\w.]+)$", run.stderr, re.MULTILINE))
+    capture = CONFORMANCE / "tcpdump_vxlan.pcap"
+    imported = imported_by("flows", capture, "-o", tmp_path / "x.tables", *arguments)
     assert {"pyarrow", "polars"} <= imported
     assert "numpy" not in imported
 
