@@ -444,19 +444,17 @@ def _write_all(
     for name, batches in _correlated(flows, cluster, reuse=True, forget=forget):
         writer.write(name, batches, metadata)
     if scratch is not None:
-        import pyarrow as pa
-
-        with pa.memory_map(os.fsencode(scratch)) as mapped:
-            stored = pa.ipc.open_file(mapped)
-            writer.write(
-                "packets",
-                (
-                    run.finish_packets(stored.get_batch(number))
-                    for number in range(stored.num_record_batches)
-                ),
-                metadata,
-            )
+        writer.write("packets", _finished_packets(run, scratch), metadata)
     return Tables({name: writer.path(name) for name in writer.written}, run.summaries)
+
+
+def _finished_packets(run: _Run, scratch: Path) -> Iterator[pa.RecordBatch]:
+    """Give the packets that were put aside, without keeping what was read of them."""
+    stored, forget = map_arrow(scratch)
+    for batch in stored.to_batches():
+        yield run.finish_packets(batch)
+        if forget is not None:
+            forget()
 
 
 def correlate_again(tables: Tables, cluster: Cluster) -> Tables:

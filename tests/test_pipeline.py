@@ -124,6 +124,18 @@ def test_memory_does_not_grow_with_the_capture(scan):
     assert growth < 48 * MEBIBYTE + 3 * packet_column
 
 
+def test_memory_does_not_grow_with_the_packets_that_are_written(tmp_path):
+    folder = str(tmp_path / "x.tables")
+    write = (
+        "__import__('analyzer.pipeline') and analyzer.pipeline.write_tables(['-'],"
+        f" __import__('pathlib').Path({folder!r}), packets=True, threads=1)"
+        ".captures[0].packets"
+    )
+    peak = peak_memory(129, write)
+    table = (tmp_path / "x.tables" / "packets.arrow").stat().st_size
+    assert peak - peak_memory(1, write) < 48 * MEBIBYTE < table
+
+
 def test_threads_are_limited_in_the_libraries_below(tmp_path):
     program = (
         "import sys, pyarrow; from analyzer.cli import main\n"
